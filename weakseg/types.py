@@ -1,0 +1,62 @@
+"""The tensors and records that cross package boundaries."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from torch import Tensor
+
+IGNORE_INDEX: Final = 255
+"""Label of pixels nobody annotated; readers translate each data set's own code to it."""
+
+
+class Output(NamedTuple):
+    """What a network returns.
+
+    ``logits`` is float [B, C, *S]. ``similarity`` maps the name of each attended layer to its
+    banded similarity, float [B, W, *s]: entry ``[b, o, i]`` belongs to grid cell ``i`` and the
+    cell at offset ``o`` of the (2 * radius + 1) ** dims window around it, in row-major order.
+    """
+
+    logits: Tensor
+    similarity: Mapping[str, Tensor] = MappingProxyType({})
+
+
+class Batch(NamedTuple):
+    """Slices or volumes to learn from.
+
+    ``image`` is float [B, M, *S] in [0, 1]; ``label`` is int64 [B, *S] with
+    :data:`IGNORE_INDEX` where nobody annotated; ``case`` names the B items; ``step`` is the
+    optimisation step the batch belongs to.
+    """
+
+    image: Tensor
+    label: Tensor
+    case: list[str]
+    step: int = 0
+
+
+class Share(NamedTuple):
+    """A mean kept as numerator and denominator, float [] each.
+
+    Sums of shares over micro-batches or devices give the mean of the whole batch exactly.
+    """
+
+    total: Tensor
+    count: Tensor
+
+    def mean(self) -> Tensor:
+        """Return total / count; 0 with zero gradient where the count is 0."""
+        return self.total / self.count.clamp(min=1)
+
+
+class Case(NamedTuple):
+    """Files of one volume in nnU-Net's raw layout."""
+
+    name: str
+    patient: str
+    group: str
+    image: Path
+    reference: Path
+    scribble: Path | None

@@ -44,11 +44,11 @@ class Share(NamedTuple):
     """
 
     total: Tensor
-    count: Tensor
+    weight: Tensor
 
     def mean(self) -> Tensor:
-        """Return total / count; 0 with zero gradient where the count is 0."""
-        return self.total / self.count.clamp(min=1)
+        """Return total / weight; 0 with zero gradient where the weight is 0."""
+        return self.total / self.weight.clamp(min=1)
 
 
 class Case(NamedTuple):

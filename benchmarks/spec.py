@@ -1,0 +1,96 @@
+"""What a table is: rows, columns, the protocol they are measured under, published numbers."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from weakseg.train import Method
+
+Metric = Literal["dice", "hd95", "hd95_max", "assd", "missed", "spurious"]
+Selection = Literal["last", "best-val", "best-test"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One measured quantity of a row.
+
+    ``cls`` is a class name, or "mean": the mean over the classes of a case, then over cases. For
+    the counts ``missed`` and ``spurious``, "all" is their sum over the classes.
+    """
+
+    metric: Metric
+    cls: str = "mean"
+
+    @property
+    def is_count(self) -> bool:
+        """True for ``missed`` and ``spurious``, which are summed and have no spread."""
+        return self.metric in ("missed", "spurious")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """A published number with where it stands and how it was measured.
+
+    ``value`` and ``spread`` are a fraction for Dice, mm for distances; ``source`` is paper and
+    table, marked where it is second-hand; ``protocol`` is split, selection and whatever differs.
+    """
+
+    value: float
+    source: str
+    protocol: str
+    spread: float | None = None
+    column: Column = Column("dice", "mean")
+
+    def __post_init__(self) -> None:
+        if not (self.source and self.protocol):
+            raise ValueError(f"a published number needs a source and a protocol, got {self}")
+        if self.column.metric == "dice" and not 0 <= self.value <= 1:
+            raise ValueError(f"a Dice score is a fraction, got {self.value}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of a table. Raise ``version`` when a fix changes its numbers."""
+
+    label: str
+    method: "Method"
+    note: str = ""
+    reported: tuple[Reported, ...] = ()
+    version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalProtocol:
+    """How predictions are made and scored; printed in the header of the table.
+
+    ``selection`` is the checkpoint of the headline numbers; ``empty`` the rule for empty masks;
+    ``hd95`` the definition of the headline distance; ``interpolation`` how images reach the
+    network's grid and predictions the native one.
+    """
+
+    selection: Selection = "last"
+    empty: Literal["skip"] = "skip"
+    hd95: Literal["pooled", "max"] = "pooled"
+    interpolation: str = "images: linear; predictions: nearest neighbour, at native resolution"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of a paper: ``rows`` are trained, ``columns`` are shown, for ``classes``."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    protocol: EvalProtocol
+    rows: tuple[Row, ...]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        labels = [row.label for row in self.rows]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"table {self.name}: rows must have different labels, got {twice}")
+        for column in self.columns:
+            known = (*self.classes, "all" if column.is_count else "mean")
+            if column.cls not in known:
+                raise ValueError(f"table {self.name}: {column} must be of one of {known}")

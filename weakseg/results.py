@@ -1,0 +1,155 @@
+"""Files of results: fixed columns, atomic writing, equal bytes for equal values.
+
+One line holds one measured quantity (or, per case, the scores of one class); no unit or sign
+stands inside a value. Columns are fixed here and checked on writing and reading.
+"""
+
+import contextlib
+import io
+import math
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pandas as pd
+
+METRICS: Final = ("dice", "hd95", "hd95_max", "assd")
+"""Scores of a case; distances in mm."""
+
+COUNTS: Final = ("missed", "spurious")
+"""0 or 1 per case and class: only the reference, or only the prediction, holds the class."""
+
+RUN_CASES: Final = ("selection", "split", "case", "patient", "group", "class", *METRICS, *COUNTS)
+"""``values.csv`` of a run directory: one line per selection, case and class."""
+
+CURVE: Final = ("step", "split", "quantity", "value")
+"""``curve.csv`` of a run directory: quantities logged during training."""
+
+RUNS: Final = (
+    *("run", "row", "scheme", "fold", "seed", "profile", "data", "content", "commit", "torch"),
+    *("lightning", "device", "threads", "precision", "steps", "seconds", "status"),
+)
+"""``runs.csv`` of a results folder: one line per run, finished or not."""
+
+CASES: Final = ("run", *RUN_CASES)
+"""``cases.csv`` of a results folder: the per-case lines of all its runs."""
+
+VALUES: Final = ("run", "selection", "split", "class", "metric", "value", "sd", "n")
+"""``values.csv`` of a results folder: mean, sample standard deviation and number of cases."""
+
+_SCHEMAS: Final = (RUN_CASES, CURVE, RUNS, CASES, VALUES)
+_NUMBERS: Final = {"fold", "seed", "threads", "steps", "seconds", "step", "value", "sd", "n"} | {
+    *METRICS,
+    *COUNTS,
+}
+
+
+class Group(NamedTuple):
+    """Mean, sample standard deviation (n - 1 in the denominator; NaN for n < 2) and size."""
+
+    value: float
+    sd: float
+    n: int
+
+
+def summarise(scores: Iterable[float]) -> Group:
+    """Return mean, sample standard deviation and number of the scores that are not NaN.
+
+    Example:
+        >>> summarise([1.0, 3.0, float("nan")])
+        Group(value=2.0, sd=1.4142135623730951, n=2)
+    """
+    counted = [float(score) for score in scores if not math.isnan(score)]
+    return pool(Group(score, math.nan, 1) for score in counted)
+
+
+def pool(groups: Iterable[Group]) -> Group:
+    """Merge groups of cases into the mean and standard deviation of all their cases, exactly.
+
+    The squared deviations of the union are those within each group plus n_i (m_i - m)^2 between
+    them. Groups of no case count for nothing; without any case the result is (NaN, NaN, 0).
+
+    Example:
+        >>> pool([Group(2.0, 2.0**0.5, 2), Group(5.0, float("nan"), 1)])
+        Group(value=3.0, sd=2.0, n=3)
+    """
+    counted = [group for group in groups if group.n > 0]
+    n = sum(group.n for group in counted)
+    if n == 0:
+        return Group(math.nan, math.nan, 0)
+    mean = math.fsum(group.n * group.value for group in counted) / n
+    within = math.fsum((group.n - 1) * group.sd**2 for group in counted if group.n > 1)
+    between = math.fsum(group.n * (group.value - mean) ** 2 for group in counted)
+    sd = math.sqrt((within + between) / (n - 1)) if n > 1 else math.nan
+    return Group(mean, sd, n)
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a frame of one of the fixed schemas, sorted, six significant digits, atomically.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        frame: columns of ``RUN_CASES``, ``CURVE``, ``RUNS``, ``CASES`` or ``VALUES``, any order.
+
+    Raises:
+        ValueError: the columns belong to no schema.
+    """
+    columns = _schema(frame.columns, str(path))
+    ordered = frame[columns].sort_values(columns, kind="stable", na_position="last")
+    buffer = io.StringIO()
+    ordered.to_csv(buffer, index=False, float_format="%.6g", lineterminator="\n")
+    write_text(path, buffer.getvalue())
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a file of one of the fixed schemas; names stay text, empty numbers become NaN.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the columns belong to no schema (a file of another version, or a damaged one).
+    """
+    header = pd.read_csv(path, nrows=0).columns
+    columns = _schema(header, str(path))
+    text = [column for column in columns if column not in _NUMBERS]
+    return pd.read_csv(
+        path,
+        dtype=dict.fromkeys(text, "object"),
+        keep_default_na=False,
+        na_values={column: [""] for column in columns if column in _NUMBERS},
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text so that the file is, at any moment, the old one or the new one.
+
+    The text goes to a temporary file beside ``path``, reaches the disk, and takes the name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _schema(columns: Iterable[str], where: str) -> list[str]:
+    found = list(columns)
+    for schema in _SCHEMAS:
+        if sorted(schema) == sorted(found):
+            return list(schema)
+    nearest = max(_SCHEMAS, key=lambda schema: len(set(schema) & set(found)))
+    missing = sorted(set(nearest) - set(found))
+    unknown = sorted(set(found) - set(nearest))
+    raise ValueError(
+        f"{where}: these columns are no results schema of this version; nearest is "
+        f"{','.join(nearest)} (missing {missing}, unknown {unknown})"
+    )

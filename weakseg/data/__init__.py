@@ -1,0 +1,1 @@
+"""Data: official downloads become one checked layout, which everything else reads."""

@@ -1,0 +1,134 @@
+"""Run directories -> runs.csv, cases.csv and values.csv of one results folder."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from weakseg.results import (
+    CASES,
+    COUNTS,
+    METRICS,
+    RUNS,
+    VALUES,
+    read_csv,
+    summarise,
+    write_csv,
+)
+
+DONE: Final = "done"
+_INTEGERS: Final = ("fold", "seed", "threads", "steps")
+_SAME: Final = ("content", "profile", "data")
+
+
+def collect(runs: Sequence[Path], into: Path) -> None:
+    """Gather runs of one table, one profile and one data set into ``into``.
+
+    A run is done when its directory holds ``values.csv``. Every other run keeps its line in
+    ``runs.csv``, with the status of its ``run.json`` ("failed", "running"), or "missing" where
+    it has none, or one that claims a result that is not there.
+
+    Args:
+        runs: run directories; one that does not exist yet counts as missing.
+        into: the results folder; its three CSV files are replaced.
+
+    Raises:
+        ValueError: no runs, one given twice, or runs of different data or profile; nothing is
+            written then.
+    """
+    if not runs:
+        raise ValueError(f"no runs to collect into {into}")
+    records = pd.DataFrame([_record(path) for path in runs], columns=list(RUNS))
+    _check(records)
+    records = records.astype(dict.fromkeys(_INTEGERS, "Int64"))
+    done = [path for path, status in zip(runs, records["status"], strict=True) if status == DONE]
+    per_run = [read_csv(path / "values.csv").assign(run=path.name) for path in done]
+    cases = pd.concat(per_run, ignore_index=True) if per_run else pd.DataFrame(columns=list(CASES))
+    write_csv(into / "runs.csv", records)
+    write_csv(into / "cases.csv", cases)
+    write_csv(into / "values.csv", summarise_cases(cases))
+
+
+def summarise_cases(cases: pd.DataFrame) -> pd.DataFrame:
+    """Reduce per-case lines to mean, sample standard deviation and n of every quantity.
+
+    Per class, over the cases in which the quantity is defined. Class "mean" is first the mean over
+    the classes of a case, then over cases. A case's mean is over the classes it counts (present in
+    the reference or the prediction); it is undefined where one of them has no distance, so that a
+    missed structure cannot improve a distance except through n. Counts are sums, with n the number
+    of cases and no spread; class "all" sums them over the classes.
+
+    Args:
+        cases: columns ``CASES``; Dice as fractions, distances in mm.
+
+    Returns:
+        Columns ``VALUES``.
+    """
+    lines: list[tuple[object, ...]] = []
+    for key, group in cases.groupby(["run", "selection", "split"], sort=True):
+        for name, part in group.groupby("class", sort=True):
+            lines += [(*key, name, *line) for line in _scores(part)]
+            lines += [(*key, name, *line) for line in _counts(part, len(part))]
+        lines += [(*key, "mean", *line) for line in _scores(case_means(group))]
+        lines += [(*key, "all", *line) for line in _counts(group, group["case"].nunique())]
+    return pd.DataFrame(lines, columns=list(VALUES))
+
+
+def case_means(cases: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean over the counted classes of every case, indexed by case.
+
+    Args:
+        cases: lines of one run and selection.
+
+    Returns:
+        float columns ``METRICS``; NaN where a counted class has no value.
+    """
+    counted = cases[cases["dice"].notna()]
+    grouped = counted.groupby("case", sort=True)[list(METRICS)]
+    sizes = grouped.size()
+    means = grouped.mean()
+    return means.where(grouped.count().eq(sizes, axis=0))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    file = path / "run.json"
+    found: dict[str, Any] = {}
+    if file.is_file():
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{file}: not a run record ({error}); delete it and run again"
+            ) from error
+    status = found.get("status", "missing")
+    if (path / "values.csv").is_file():
+        status = DONE
+    elif status == DONE:
+        status = "missing"
+    record = {name: found.get(name) for name in RUNS}
+    return {**record, "run": path.name, "status": status}
+
+
+def _check(records: pd.DataFrame) -> None:
+    twice = records["run"][records["run"].duplicated()]
+    if len(twice):
+        raise ValueError(f"run {twice.iloc[0]} is given twice")
+    for name in _SAME:
+        known = records[records[name].notna()]
+        first = known.drop_duplicates(name)
+        if len(first) > 1:
+            one, other = (f"{line[name]!r} (run {line['run']})" for _, line in first[:2].iterrows())
+            raise ValueError(
+                f"one results folder holds runs of one {name}, got {one} and {other}; "
+                "run the stale ones again or collect them elsewhere"
+            )
+
+
+def _scores(cases: pd.DataFrame) -> Iterable[tuple[object, ...]]:
+    return [(metric, *summarise(cases[metric])) for metric in METRICS]
+
+
+def _counts(cases: pd.DataFrame, n: int) -> Iterable[tuple[object, ...]]:
+    return [(count, int(cases[count].sum()), None, n) for count in COUNTS]

@@ -1,0 +1,294 @@
+"""A table and its collected CSV files -> Markdown and LaTeX, a pure function of both."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Final
+
+import pandas as pd
+
+from benchmarks.cells import NOTHING, Results, cell, difference, grid, heading
+from benchmarks.collect import DONE
+from benchmarks.spec import Column, Reported, Selection, Table
+
+_SCHEMES: Final = {
+    "five_fold": "Five folds by patient number, as in earlier work. The numbers follow the disease "
+    "groups, so each usual fold tests one disease group unseen in training.",
+    "stratified": "Five folds balanced over the disease groups: every group is both in training "
+    "and in test.",
+    "maag_35": "Fixed lists of Valvano et al. (IEEE TMI 2021): 35 patients for training, 15 for "
+    "validation, 15 for test.",
+    "maag_70": "Fixed lists of Valvano et al. (IEEE TMI 2021): 70 patients for training, 15 for "
+    "validation, 15 for test.",
+}
+_SELECTIONS: Final[dict[Selection, str]] = {
+    "last": "last step",
+    "best-val": "best on validation",
+    "best-test": "best on test (optimistic: this column selects on test data)",
+}
+_EMPTY: Final = {
+    "skip": "a class absent from reference and prediction is not counted; absent from one of them "
+    "it has Dice 0 and no distance, and counts as missed or spurious. The mean distance of a case "
+    "needs all its classes; n says how many cases have one",
+}
+_HD95: Final = {
+    "pooled": "95th percentile of the pooled surface distances of both directions (medpy)",
+    "max": "the larger of the two directed 95th percentiles (MONAI)",
+}
+
+
+def render(table: Table, runs: pd.DataFrame, values: pd.DataFrame, cases: pd.DataFrame) -> str:
+    """Render the results of one profile and data set as Markdown.
+
+    Args:
+        table: rows, columns and protocol.
+        runs: ``runs.csv``; rows without a finished run show an en dash.
+        values: ``values.csv``; pooled over folds and seeds by the exact group formula.
+        cases: ``cases.csv``.
+
+    Raises:
+        ValueError: a run belongs to no row of the table.
+    """
+    results = Results(runs, values, cases)
+    _check(table, runs)
+    blocks = [f"# {table.title}", *_header(table, results)]
+    for scheme in _schemes(runs):
+        blocks += _section(table, results.of_scheme(scheme), scheme)
+    blocks += [*_published(table, results), *_notes(table), *_records(runs)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_latex(table: Table, runs: pd.DataFrame, values: pd.DataFrame, cases: pd.DataFrame) -> str:
+    r"""Render the main table of every split scheme with booktabs rules.
+
+    The document needs ``\usepackage{booktabs}``. Arguments and errors as in :func:`render`.
+    """
+    _check(table, runs)
+    results = Results(runs, values, cases)
+    parts = []
+    for scheme in _schemes(runs):
+        text = grid(table, results.of_scheme(scheme), table.columns)
+        text.index.name = None
+        style = text.style.format(_latex).format_index(_latex, axis=0).format_index(_latex, axis=1)
+        parts.append(
+            style.to_latex(
+                hrules=True,
+                column_format="l" + "c" * len(table.columns),
+                position="t",
+                position_float="centering",
+                caption=_latex(_caption(table, runs, scheme)),
+                label=f"tab:{table.name}-{scheme}".replace("_", "-"),
+            )
+        )
+    return "\n".join(parts)
+
+
+def _check(table: Table, runs: pd.DataFrame) -> None:
+    labels = [row.label for row in table.rows]
+    for label in runs["row"].dropna().unique():
+        if label not in labels and label != "":
+            near = difflib.get_close_matches(label, labels, n=1)
+            hint = f"; nearest is {near[0]!r}" if near else ""
+            raise ValueError(f"table {table.name} has no row {label!r}{hint}")
+
+
+def _header(table: Table, results: Results) -> list[str]:
+    runs, protocol = results.runs, table.protocol
+    data = _listed(runs["data"])
+    if data == "phantom":
+        data = "**PHANTOM** (synthetic images: these numbers say nothing about patients)"
+    lines = [
+        f"Data: {data}; content {', '.join(c[:12] for c in _unique(runs['content'])) or NOTHING}",
+        f"Profile: {_listed(runs['profile'])}; {_listed(runs['steps'])} optimisation steps per run",
+        f"Split: {'; '.join(_extent(results, s, protocol.selection) for s in _schemes(runs))}",
+        f"Checkpoint of the headline numbers: {_SELECTIONS[protocol.selection]}",
+        f"Empty masks: {_EMPTY[protocol.empty]}",
+        f"HD95: {_HD95[protocol.hd95]}; all distances in mm, per volume",
+        f"Interpolation: {protocol.interpolation}",
+        "Cells: mean ± sample standard deviation over test cases (n cases with a value), pooled "
+        f"over folds and seeds; {NOTHING} where nothing ran",
+    ]
+    return ["\n".join(f"- {line}" for line in lines)]
+
+
+def _extent(results: Results, scheme: str, selection: Selection) -> str:
+    part = results.of_scheme(scheme)
+    tested = part.test_cases(selection)
+    patients = f"{tested['patient'].nunique()} patients" if len(tested) else "none yet"
+    return (
+        f"{scheme}, folds {_listed(part.runs['fold'])}, seeds {_listed(part.runs['seed'])}, "
+        f"{len(tested)} test cases ({patients})"
+    )
+
+
+def _section(table: Table, results: Results, scheme: str) -> list[str]:
+    selection = table.protocol.selection
+    groups = results.test_cases(selection).groupby("group")["case"].size()
+    tested = ", ".join(f"{name} {size}" for name, size in groups.items())
+    means = (*table.classes, "mean")
+    distances = tuple(Column(m, c) for m in ("hd95", "hd95_max") for c in means)
+    return [
+        f"## Split {scheme}",
+        f"{_SCHEMES.get(scheme, '')} {_extent(results, scheme, selection).capitalize()}; "
+        f"cases per group in test: {tested or NOTHING}.".strip(),
+        _markdown(grid(table, results, table.columns)),
+        *_unfinished(table, results.runs),
+        "### Choice of the checkpoint: mean Dice",
+        "The best checkpoint on test is what earlier code reports. It is chosen on the very cases "
+        "it is scored on and therefore optimistic; it is shown for comparison only.",
+        _markdown(_selections(table, results)),
+        "### HD95 in both definitions (mm)",
+        f"HD95: {_HD95['pooled']}. HD95 max: {_HD95['max']}. Missed structures have no distance.",
+        _markdown(grid(table, results, distances)),
+    ]
+
+
+def _selections(table: Table, results: Results) -> pd.DataFrame:
+    mean = Column("dice", "mean")
+    lines = []
+    for row in table.rows:
+        last, val, test = (results.pooled(row.label, mean, s) for s in _SELECTIONS)
+        shown = [cell(group, mean) for group in (last, val, test)]
+        lines.append([*shown, difference(val, last), difference(test, last)])
+    minus = "\N{MINUS SIGN}"
+    columns = [
+        *_SELECTIONS.values(),
+        f"validation {minus} last",
+        f"test {minus} last",
+    ]
+    labels = pd.Index([row.label for row in table.rows], name="row")
+    return pd.DataFrame(lines, index=labels, columns=columns)
+
+
+def _unfinished(table: Table, runs: pd.DataFrame) -> list[str]:
+    lines = []
+    for row in table.rows:
+        mine = runs[runs["row"] == row.label].sort_values(["fold", "seed"])
+        absent = [
+            f"fold {fold}, seed {seed}: {status}"
+            for fold, seed, status in zip(mine["fold"], mine["seed"], mine["status"], strict=True)
+            if status != DONE
+        ]
+        if not len(mine):
+            lines.append(f"- {row.label}: not run")
+        elif absent:
+            done = len(mine) - len(absent)
+            lines.append(f"- {row.label}: {done} of {len(mine)} runs done ({'; '.join(absent)})")
+    if not lines:
+        return []
+    return [
+        "Incomplete rows; what they show rests on fewer runs than the others:",
+        "\n".join(lines),
+    ]
+
+
+def _published(table: Table, results: Results) -> list[str]:
+    lines = [
+        [row.label, heading(reported.column), _reported(reported)]
+        + [_ours(table, results.of_scheme(s), row.label, reported) for s in _schemes(results.runs)]
+        + [reported.protocol, reported.source]
+        for row in table.rows
+        for reported in row.reported
+    ]
+    if not lines:
+        return []
+    ours = [f"ours, {scheme}" for scheme in _schemes(results.runs)]
+    columns = ["row", "quantity", "published", *ours, "their protocol", "source"]
+    frame = pd.DataFrame(lines, columns=columns).set_index("row")
+    return [
+        "## Published numbers",
+        "For orientation: they were measured under their own protocols.",
+        _markdown(frame),
+    ]
+
+
+def _reported(reported: Reported) -> str:
+    digits = 3 if reported.column.metric == "dice" else 2
+    spread = "" if reported.spread is None else f" ± {reported.spread:.{digits}f}"
+    return f"{reported.value:.{digits}f}{spread}"
+
+
+def _ours(table: Table, results: Results, label: str, reported: Reported) -> str:
+    group = results.pooled(label, reported.column, table.protocol.selection)
+    return cell(group, reported.column)
+
+
+def _notes(table: Table) -> list[str]:
+    notes = [f"- {row.label}: {row.note}" for row in table.rows if row.note]
+    return ["## Rows", "\n".join(notes)] if notes else []
+
+
+def _records(runs: pd.DataFrame) -> list[str]:
+    states = runs["status"].value_counts().sort_index()
+    seconds = float(pd.to_numeric(runs["seconds"]).sum())
+    lines = [
+        f"Runs: {', '.join(f'{n} {status}' for status, n in states.items())}; one line each in "
+        "[runs.csv](runs.csv)",
+        "Numbers: [values.csv](values.csv), per case [cases.csv](cases.csv)",
+        f"Total time of the runs: {_duration(seconds)}",
+        f"Devices: {_listed(runs['device'])}; precision {_listed(runs['precision'])}; "
+        f"torch {_listed(runs['torch'])}; lightning {_listed(runs['lightning'])}; "
+        f"commit {', '.join(c[:12] for c in _unique(runs['commit'])) or NOTHING}",
+        "Figures: [cases](figures/cases.png), [learning curves](figures/curves.png)",
+    ]
+    return ["## Run records", "\n".join(f"- {line}" for line in lines)]
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _schemes(runs: pd.DataFrame) -> list[str]:
+    found = _unique(runs["scheme"])
+    known = [scheme for scheme in _SCHEMES if scheme in found]
+    return known + [scheme for scheme in found if scheme not in known]
+
+
+def _unique(column: Iterable[object]) -> list[str]:
+    present = {value for value in pd.Series(list(column), dtype="object").dropna() if value != ""}
+    return [_plain(value) for value in sorted(present, key=lambda v: (str(type(v)), v))]
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(column: Iterable[object]) -> str:
+    return ", ".join(_unique(column)) or NOTHING
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    safe = frame.rename(index=_cell_text, columns=_cell_text).map(_cell_text)
+    align = ("left", *("right" for _ in safe.columns))
+    return str(safe.to_markdown(disable_numparse=True, colalign=align))
+
+
+def _cell_text(text: object) -> str:
+    return str(text).replace("|", r"\|")
+
+
+def _caption(table: Table, runs: pd.DataFrame, scheme: str) -> str:
+    data = _listed(runs["data"])
+    data = "PHANTOM data" if data == "phantom" else f"{data} data"
+    part = runs[runs["scheme"] == scheme]
+    return (
+        f"{table.title}. {data}, profile {_listed(runs['profile'])}, split {scheme}, folds "
+        f"{_listed(part['fold'])}, seeds {_listed(part['seed'])}, checkpoint: "
+        f"{_SELECTIONS[table.protocol.selection]}. HD95: {_HD95[table.protocol.hd95]}. "
+        "Mean ± standard deviation over test cases (n)."
+    )
+
+
+def _latex(text: object) -> str:
+    r"""Escape text for LaTeX.
+
+    Example:
+        >>> _latex("50 % ± 1_000 & more")
+        '50 \\% $\\pm$ 1\\_000 \\& more'
+    """
+    special: dict[str, str | int | None] = {char: f"\\{char}" for char in "&%$#_{}"}
+    special |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+    special |= {"±": r"$\pm$", NOTHING: "--", "\N{MINUS SIGN}": "$-$", "<": "$<$", ">": "$>$"}
+    return str(text).translate(str.maketrans(special))

@@ -84,7 +84,8 @@ class AttendedLayer(nn.Module):
         if self.paused and self.norm is None:
             return features, None
         grid = tuple(features.shape[2:])
-        tokens, pairs = to_tokens(features), []
+        # A copy, since a host may go on with an activation that works in place.
+        tokens, pairs = to_tokens(features).clone(memory_format=torch.contiguous_format), []
         for block in self.blocks:
             tokens, query, key = block(tokens, grid)
             pairs.append((query, key))
@@ -107,6 +108,9 @@ class AttendedLayer(nn.Module):
                 raise RuntimeError("an attended layer must run once per forward pass of its host")
             self.similarity = similarity
         return None if self.norm is None else features
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "similarity": None}
 
 
 class Plugin(nn.Module):
@@ -215,7 +219,7 @@ def attach_attention(
     if not names or len(set(names)) != len(names):
         raise ValueError(f"layers must be distinct and at least one, got {names}")
     shapes = _shapes(network, names, example)
-    first = next(network.parameters())
+    first = next(network.parameters(), torch.empty(0))
     made = {name: _make(config, name, shape).to(first) for name, shape in shapes.items()}
     plugin = Plugin(made).train(network.training)
     hooks = [
@@ -236,7 +240,7 @@ def _make(config: Attention, name: str, shape: torch.Size) -> AttendedLayer:
 
 def _name(network: nn.Module, layer: Layer) -> str:
     """Return the dotted name of a layer."""
-    names = dict(network.named_modules(remove_duplicate=False))
+    names: dict[str, nn.Module] = dict(network.named_modules(remove_duplicate=False))
     names.pop("")
     if isinstance(layer, str):
         if layer not in names:
@@ -254,7 +258,7 @@ def _shapes(
     network: nn.Module, names: Sequence[str], example: Tensor | Sequence[int]
 ) -> dict[str, torch.Size]:
     """Return the shape of each layer's output, from one pass that leaves no trace."""
-    first = next(network.parameters())
+    first = next(network.parameters(), torch.empty(0))
     image = example if isinstance(example, Tensor) else torch.zeros(tuple(example)).to(first)
     seen: dict[str, Any] = {}
     hooks = [

@@ -23,7 +23,7 @@ def to_tokens(features: Tensor) -> Tensor:
 
 def to_features(tokens: Tensor, grid: Grid) -> Tensor:
     """Return features [B, F, *s], channels last in memory, of tokens [B, N, F]; a view."""
-    return tokens.transpose(1, 2).view(len(tokens), -1, *grid)
+    return tokens.transpose(1, 2).view(len(tokens), tokens.shape[2], *grid)
 
 
 class QueryKey(nn.Module):

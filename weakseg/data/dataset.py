@@ -39,15 +39,16 @@ class Sample(NamedTuple):
 class Dataset:
     """A prepared folder and what its ``dataset.json`` says about it.
 
-    ``classes`` are the foreground classes in the order of their label ids, from 1; ``content``
-    is the hash of every case; ``synthetic`` is true for phantoms; ``details`` holds, by case,
-    patient, group, frame, spacing (mm), shape and hash.
+    ``classes`` are the foreground classes in the order of their label ids, from 1; ``modalities``
+    is the number of channels of an image; ``ignore`` is the code of undrawn voxels in the files;
+    ``content`` is the hash of every case; ``synthetic`` is true for phantoms; ``details`` holds,
+    by case, patient, group, frame, spacing (mm), shape and hash.
     """
 
     root: Path
     cases: tuple[Case, ...]
     classes: tuple[str, ...]
-    modalities: tuple[str, ...]
+    modalities: int
     content: str
     synthetic: bool
     ignore: int
@@ -77,13 +78,12 @@ class Dataset:
     def _parse(cls, root: Path, described: dict[str, Any]) -> "Dataset":
         own = described["weakseg"]
         labels: dict[str, int] = described["labels"]
-        channels: dict[str, str] = described["channel_names"]
         foreground = {i: name for name, i in labels.items() if i and name != "ignore"}
         return cls(
             root=root,
             cases=tuple(_case(root, name, own["cases"][name]) for name in sorted(own["cases"])),
             classes=tuple(foreground[i] for i in sorted(foreground)),
-            modalities=tuple(channels[key] for key in sorted(channels, key=int)),
+            modalities=len(described["channel_names"]),
             content=own["content"],
             synthetic=bool(own["synthetic"]),
             ignore=labels["ignore"],
@@ -98,7 +98,7 @@ class Dataset:
             ValueError: a file is damaged, or the files differ in shape.
         """
         stem = case.image.name.removesuffix("_0000.nii.gz")
-        paths = [case.image.with_name(f"{stem}_{m:04d}.nii.gz") for m in range(self._channels)]
+        paths = [case.image.with_name(f"{stem}_{m:04d}.nii.gz") for m in range(self.modalities)]
         channels = [nifti.read(path) for path in paths]
         image = np.stack([channel.array.astype(np.float32) for channel in channels])
         known = range(len(self.classes) + 1)
@@ -113,10 +113,6 @@ class Dataset:
                     f"{path} has shape {array.shape}, {case.image} has {image.shape[1:]} (z, y, x)"
                 )
         return Sample(image, reference, scribble, channels[0].spacing)
-
-    @property
-    def _channels(self) -> int:
-        return len(self.modalities)
 
 
 def _case(root: Path, name: str, detail: Mapping[str, Any]) -> Case:

@@ -127,7 +127,7 @@ def write(
 
 
 def upright(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
-    """Return the affine of axial slices stored from the patient's left and front.
+    """Return the affine of voxels that run to the patient's left, back and head.
 
     Example:
         >>> upright((10.0, 1.5, 1.5)).diagonal().tolist()

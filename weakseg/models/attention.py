@@ -260,10 +260,10 @@ def _shapes(
     """Return the shape of each layer's output, from one pass that leaves no trace."""
     first = next(network.parameters(), torch.empty(0))
     image = example if isinstance(example, Tensor) else torch.zeros(tuple(example)).to(first)
-    seen: dict[str, Any] = {}
+    seen: dict[str, list[Any]] = {name: [] for name in names}
     hooks = [
         network.get_submodule(name).register_forward_hook(
-            lambda _, __, output, name=name: seen.__setitem__(name, output)
+            lambda _, __, output, name=name: seen[name].append(output)
         )
         for name in names
     ]
@@ -277,12 +277,13 @@ def _shapes(
             hook.remove()
         for module, flag in training:
             module.training = flag
-    return {name: _checked(name, seen.get(name), image.ndim) for name in names}
+    return {name: _checked(name, outputs, image.ndim) for name, outputs in seen.items()}
 
 
-def _checked(name: str, output: Any, ndim: int) -> torch.Size:
-    if output is None:
-        raise ValueError(f"the host did not run {name} on the example")
+def _checked(name: str, outputs: Sequence[Any], ndim: int) -> torch.Size:
+    if len(outputs) != 1:
+        raise ValueError(f"the host must run {name} once on the example, ran it {len(outputs)} x")
+    output = outputs[0]
     if not isinstance(output, Tensor) or output.ndim != ndim or ndim not in (4, 5):
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"{name} must return features [B, F, *s] in 2D or 3D, got {got}")

@@ -86,7 +86,7 @@ def to_band(dense: Tensor, grid: Grid, radius: int) -> Tensor:
 
 def unflatten(band: Tensor, grid: Grid) -> Tensor:
     """Return a band [B, N, W] as [B, W, *s], contiguous."""
-    return band.transpose(1, 2).reshape(len(band), -1, *grid)
+    return band.transpose(1, 2).contiguous().view(len(band), -1, *grid)
 
 
 def banded_logits(

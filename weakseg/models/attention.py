@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -127,10 +127,8 @@ class Plugin(nn.Module):
         return x
 
     def attended(self) -> Iterator[AttendedLayer]:
-        """Yield the layers in the order of their names."""
-        for layer in self.layers:
-            assert isinstance(layer, AttendedLayer)
-            yield layer
+        """Return the layers in the order of their names."""
+        return (cast(AttendedLayer, layer) for layer in self.layers)
 
     def begin(self, host: nn.Module, inputs: Any) -> None:
         """Forget earlier passes, also those that an exception ended."""

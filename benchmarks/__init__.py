@@ -1,1 +1,1 @@
-"""Tables of papers: definitions, runs, results."""
+"""Papers' tables as values, run and rendered."""

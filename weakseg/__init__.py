@@ -1,0 +1,1 @@
+"""weakseg: benchmark suite for medical image segmentation with cheap annotation."""

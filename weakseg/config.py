@@ -31,12 +31,15 @@ class Optim:
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
-    """Where a run is computed; recorded, never part of its identity."""
+    """Where a run is computed; recorded, never part of its identity.
+
+    ``precision`` is Lightning's, or ``auto``: bf16-mixed on a GPU, else 32-true.
+    """
 
     accelerator: str = "auto"
     devices: int = 1
     nodes: int = 1
-    precision: str = "32-true"
+    precision: str = "auto"
     threads: int | None = None
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+import torch
 from torch import Tensor
 
 IGNORE_INDEX: Final = 255
@@ -49,6 +50,11 @@ class Share(NamedTuple):
     def mean(self) -> Tensor:
         """Return total / weight; 0 with zero gradient where the weight is 0."""
         return self.total / self.weight.clamp(min=1)
+
+
+def channels_last(image: Tensor) -> Tensor:
+    """Return float [B, M, H, W] in the memory format that convolutions prefer, others unchanged."""
+    return image.contiguous(memory_format=torch.channels_last) if image.ndim == 4 else image
 
 
 class Case(NamedTuple):

@@ -1,0 +1,124 @@
+"""Command line: ``python -m benchmarks {run,status,render} TABLE``."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from jsonargparse import auto_cli
+from rich.console import Console
+
+from benchmarks.dispatch import dispatch
+from benchmarks.estimate import seconds_for
+from benchmarks.options import chosen, narrowed, parse_shard, pick_profile, resolved
+from benchmarks.plan import DONE, runs
+from benchmarks.profiles import PROFILES
+from benchmarks.progress import clock
+from benchmarks.publish import known_runs, publish, rerender
+from benchmarks.runner import PREEMPTED
+from benchmarks.source import dataset
+from benchmarks.tables import TABLES
+from weakseg.config import Compute
+from weakseg.data.splits import Scheme
+
+TableName = Literal["acdc"]
+ProfileName = Literal["auto", "paper", "gpu", "cpu", "quick", "tiny"]
+
+
+def run(
+    table: TableName,
+    data: Path | None = None,
+    profile: ProfileName = "auto",
+    rows: list[str] | None = None,
+    scheme: Scheme | None = None,
+    folds: list[int] | None = None,
+    seeds: list[int] | None = None,
+    jobs: int | None = None,
+    shard: str = "0/1",
+    compute: Compute = Compute(),  # noqa: B008
+    home: Path = Path(),
+    results: Path = Path("results"),
+) -> None:
+    """Compute a table, or finish it, and render it.
+
+    Args:
+        table: name of the table.
+        data: the official download; without it a phantom stands in.
+        profile: budget; auto is paper on a GPU, else cpu on real data and quick on phantoms.
+        rows: labels of the rows to compute; all without it.
+        scheme: split scheme in place of the profile's.
+        folds: folds in place of the profile's.
+        seeds: seeds in place of the profile's.
+        jobs: runs computed at once; by default one per GPU, or one per core (at most 4).
+        shard: i/n computes every n-th run from the i-th, for job arrays.
+        compute: accelerator, devices and precision of one run.
+        home: folder that holds runs/ and data/.
+        results: folder of the rendered tables.
+    """
+    console = Console(soft_wrap=True)
+    chosen_table = TABLES[table]
+    wanted = chosen(chosen_table, rows or ())
+    name, why = pick_profile(profile, data)
+    budget = narrowed(PROFILES[name], scheme, tuple(folds or ()), tuple(seeds or ()))
+    part, parts = parse_shard(shard)
+    console.print(f"[bold]{chosen_table.title}[/], profile [bold]{name}[/] ({why}): {budget.about}")
+    others = ", ".join(other for other in PROFILES if other != name)
+    console.print(
+        f"  another budget: PROFILE={name} or --profile, one of {others}", highlight=False
+    )
+    try:
+        source = dataset(table, data, budget, home / "data", console)
+    except (FileNotFoundError, ValueError) as error:
+        console.print(f"[red]the data cannot be used:[/] {error}", highlight=False)
+        sys.exit(1)
+    kind = "phantom" if source.synthetic else "real"
+    todo = runs(chosen_table, budget, wanted, kind, source.content)[part::parts]
+    root, cache = home / "runs", home / "data" / "cache"
+    left = [r for r in todo if not (r.directory(root) / DONE).exists()]
+    compute, jobs = resolved(compute, jobs, len(left))
+    code = 0
+    if left:
+        guess = seconds_for(left, source, jobs, compute)
+        folds_told = ", ".join(f"{scheme} {folds}" for scheme, folds in budget.plan)
+        console.print(
+            f"  {kind} data, {folds_told}; {len(left)} of {len(todo)} runs to do, {jobs} at once"
+        )
+        console.print(
+            f"  about {clock(guess)} on this machine; stop any time, the same command goes on"
+        )
+        code = dispatch(
+            todo, source.root, root=root, cache=cache, compute=compute, jobs=jobs,
+            console=console, guess=guess,
+        )  # fmt: skip
+    if code != PREEMPTED:
+        folder = publish(chosen_table, name, kind, source, root, results)
+        console.print(f"table:   {folder / 'table.md'}\nfigures: {folder / 'figures'}")
+    sys.exit(code)
+
+
+def status(table: TableName, home: Path = Path()) -> None:
+    """List the runs of a table: done, failed, interrupted or running.
+
+    Args:
+        table: name of the table.
+        home: folder that holds runs/.
+    """
+    records = known_runs(TABLES[table].name, home / "runs")
+    columns = ["run", "data", "profile", "row", "scheme", "fold", "seed", "status", "seconds"]
+    frame = pd.DataFrame(records, columns=columns).sort_values(columns[1:7])
+    Console(soft_wrap=True).print(frame.to_string(index=False) if records else "no runs yet")
+
+
+def render(table: TableName, results: Path = Path("results")) -> None:
+    """Render every committed result of a table again, from its CSV files alone.
+
+    Args:
+        table: name of the table.
+        results: folder of the rendered tables.
+    """
+    for folder in rerender(TABLES[table], results):
+        Console(soft_wrap=True).print(f"rendered {folder / 'table.md'}")
+
+
+if __name__ == "__main__":
+    auto_cli({"run": run, "status": status, "render": render}, as_positional=True)

@@ -1,0 +1,109 @@
+"""Share a table's runs among worker processes and watch them."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from benchmarks.plan import DONE, FAILED, Run
+from benchmarks.progress import Display
+from benchmarks.runner import PREEMPTED
+from benchmarks.worker import work
+from weakseg.config import Compute
+
+PATIENCE = 30.0
+"""Seconds a worker gets to save its step."""
+
+
+def dispatch(
+    runs: list[Run],
+    data: Path,
+    *,
+    root: Path,
+    cache: Path,
+    compute: Compute,
+    jobs: int,
+    console: Console,
+    guess: float,
+) -> int:
+    """Start ``jobs`` workers and wait for them.
+
+    Args:
+        runs: of the table.
+        data: the prepared data set.
+        root: folder of run directories.
+        cache: folder for the data on the grid.
+        compute: devices and precision of one run.
+        jobs: worker processes.
+        console: where progress is shown.
+        guess: seconds the whole is thought to take.
+
+    Returns:
+        0 where every run is done, 1 where one failed, ``PREEMPTED`` after SIGTERM or Ctrl-C.
+    """
+    for run in runs:
+        (run.directory(root) / FAILED).unlink(missing_ok=True)
+    spawn = multiprocessing.get_context("spawn")
+    workers: list[BaseProcess] = [
+        spawn.Process(
+            target=work,
+            args=(runs, data, root, cache, compute, _device(index), root / f"worker-{index}.log"),
+        )
+        for index in range(jobs)
+    ]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopped = False
+    try:
+        for worker in workers:
+            worker.start()
+        with Display(runs, root, console, guess) as display:
+            while any(worker.is_alive() for worker in workers):
+                display.update()
+                time.sleep(0.5)
+            display.update()
+    except KeyboardInterrupt:
+        stopped = True
+        console.print("saving this step; the same command goes on from here")
+    finally:
+        _stop(workers)
+    if stopped or any(w.exitcode in (PREEMPTED, -signal.SIGTERM) for w in workers):
+        return PREEMPTED
+    return _report(runs, workers, root, console)
+
+
+def _device(index: int) -> str | None:
+    devices = torch.cuda.device_count()
+    return (
+        str(index % devices) if devices > 1 and "CUDA_VISIBLE_DEVICES" not in os.environ else None
+    )
+
+
+def _stop(workers: Sequence[BaseProcess]) -> None:
+    for worker in workers:
+        if worker.is_alive():
+            worker.terminate()
+    for worker in workers:
+        if worker.pid is not None:
+            worker.join(PATIENCE)
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+
+
+def _report(runs: list[Run], workers: Sequence[BaseProcess], root: Path, console: Console) -> int:
+    for run in runs:
+        failed = run.directory(root) / FAILED
+        if failed.exists():
+            console.print(f"[red]{run.row}[/] failed: {failed.read_text().splitlines()[0]}")
+            console.print(f"  full story: {failed}", highlight=False)
+    for index, worker in enumerate(workers):
+        if worker.exitcode:
+            log = root / f"worker-{index}.log"
+            console.print(f"[red]a worker ended with code {worker.exitcode}[/]; see {log}")
+    return int(any(not (run.directory(root) / DONE).exists() for run in runs))

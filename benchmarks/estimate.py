@@ -1,0 +1,34 @@
+"""How long a table will take on this machine, measured before it starts."""
+
+import time
+
+import torch
+
+from benchmarks.plan import Run
+from weakseg.config import Compute
+from weakseg.data.dataset import Dataset
+from weakseg.train import build_network
+from weakseg.types import channels_last
+
+OVERHEAD = 1.5
+"""Evaluation, loss terms and start-up on top of the plain network's steps."""
+
+
+def seconds_for(runs: list[Run], dataset: Dataset, jobs: int, compute: Compute) -> float:
+    """Return the seconds the runs should take: a few plain steps, timed and multiplied."""
+    first = runs[0]
+    device = "cuda" if torch.cuda.is_available() and compute.accelerator != "cpu" else "cpu"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(compute.threads or threads)
+    network = build_network(first.method, first.budget, dataset, seed=0).to(device)
+    size = first.budget.grid.size
+    image = torch.rand(first.budget.batch, dataset.modalities, size, size, device=device)
+    times = []
+    for _ in range(4):
+        started = time.monotonic()
+        network(channels_last(image)).logits.square().mean().backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.monotonic() - started)
+    torch.set_num_threads(threads)
+    return OVERHEAD * min(times) * sum(run.budget.steps for run in runs) / jobs

@@ -1,0 +1,104 @@
+"""From what a user typed to what is meant, with an error that names the nearest valid thing."""
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.profiles import Profile
+from benchmarks.spec import Row, Table
+from weakseg.config import Compute
+from weakseg.data.splits import FOLDS, Scheme
+
+Why = str
+
+
+def pick_profile(name: str, data: Path | None) -> tuple[str, Why]:
+    """Return the profile to use and the reason.
+
+    Example:
+        >>> pick_profile("tiny", None)
+        ('tiny', 'asked for')
+    """
+    if name != "auto":
+        return name, "asked for"
+    if torch.cuda.is_available():
+        return "paper", f"there is a GPU ({torch.cuda.get_device_name()})"
+    if data is not None:
+        return "cpu", "real data and no GPU"
+    return "quick", "no data given, so phantoms, and no GPU"
+
+
+def chosen(table: Table, labels: Sequence[str]) -> tuple[Row, ...]:
+    """Return the rows with the labels, all for none.
+
+    Raises:
+        SystemExit: no such row; the message names the nearest and all there are.
+    """
+    by_label = {row.label: row for row in table.rows}
+    for label in labels:
+        if label not in by_label:
+            near = difflib.get_close_matches(label, by_label, n=1, cutoff=0.3)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            rows = "\n  ".join(by_label)
+            raise SystemExit(f"table {table.name} has no row {label!r}{hint} Rows:\n  {rows}")
+    return tuple(row for row in table.rows if not labels or row.label in labels)
+
+
+def narrowed(
+    profile: Profile, scheme: Scheme | None, folds: tuple[int, ...], seeds: tuple[int, ...]
+) -> Profile:
+    """Return the profile with another scheme, other folds or other seeds.
+
+    Raises:
+        SystemExit: the scheme has no such fold.
+    """
+    plan = profile.plan
+    if scheme is not None:
+        plan = ((scheme, folds or dict(plan).get(scheme, FOLDS[scheme][:1])),)
+    elif folds:
+        plan = tuple((known, folds) for known, _ in plan)
+    for known, wanted in plan:
+        unknown = sorted(set(wanted) - set(FOLDS[known]))
+        if unknown:
+            raise SystemExit(f"{known} has the folds {FOLDS[known]}, not {unknown}")
+    return replace(profile, plan=plan, seeds=seeds or profile.seeds)
+
+
+def parse_shard(shard: str) -> tuple[int, int]:
+    """Return (i, n) of ``i/n``.
+
+    Raises:
+        SystemExit: not of that form, or i is not below n.
+
+    Example:
+        >>> parse_shard("2/16")
+        (2, 16)
+    """
+    part, _, parts = shard.partition("/")
+    if not (part.isdigit() and parts.isdigit() and int(part) < int(parts)):
+        raise SystemExit(f"--shard takes i/n with 0 <= i < n, such as 0/4; got {shard!r}")
+    return int(part), int(parts)
+
+
+def resolved(compute: Compute, jobs: int | None, runs: int) -> tuple[Compute, int]:
+    """Fill in what the machine decides: runs at once, threads of each, precision.
+
+    On a CPU one run per core, at most four, since two small runs side by side are faster than
+    one on two cores; on GPUs one run per GPU and bf16.
+    """
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    gpu = torch.cuda.is_available() and compute.accelerator in ("auto", "gpu")
+    if jobs is None:
+        jobs = torch.cuda.device_count() // compute.devices if gpu else min(4, cores)
+    jobs = max(1, min(jobs, runs))
+    threads = compute.threads or max(1, cores // jobs)
+    precision = compute.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if gpu else "32-true"
+    return replace(compute, threads=threads, precision=precision), jobs

@@ -1,0 +1,74 @@
+"""From a table and a profile to runs, each with an identity that is its directory's name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.profiles import Profile
+from benchmarks.spec import Row, Table
+from weakseg.config import describe, identity, override
+from weakseg.data.splits import Scheme
+from weakseg.train import Budget, Method
+
+DONE, FAILED = "values.csv", "error.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training: a row on one fold with one seed under one budget on one content of data."""
+
+    table: str
+    row: str
+    method: Method
+    budget: Budget
+    profile: str
+    scheme: Scheme
+    fold: int
+    seed: int
+    data: str
+    content: str
+    version: int
+
+    @property
+    def id(self) -> str:
+        """Hash of everything that can change the result; labels of table and row cannot."""
+        keys = ("method", "budget", "profile", "scheme", "fold", "seed", "content", "version")
+        return identity({key: getattr(self, key) for key in keys})
+
+    def directory(self, root: Path) -> Path:
+        """Return where the run is kept under ``root``."""
+        return root / self.id
+
+    def describe(self) -> dict[str, object]:
+        """Return the whole configuration as plain values."""
+        return {"run": self.id, **{k: describe(v) for k, v in vars(self).items()}}
+
+
+def runs(
+    table: Table, profile: Profile, rows: tuple[Row, ...], data: str, content: str
+) -> list[Run]:
+    """Return rows x folds x seeds, the first fold of every row before the second of any."""
+    return [
+        Run(
+            table=table.name,
+            row=row.label,
+            method=_resized(row.method, profile),
+            budget=profile.budget,
+            profile=profile.name,
+            scheme=scheme,
+            fold=fold,
+            seed=seed,
+            data=data,
+            content=content,
+            version=row.version,
+        )
+        for seed in profile.seeds
+        for scheme, folds in profile.plan
+        for fold in folds
+        for row in rows
+    ]
+
+
+def _resized(method: Method, profile: Profile) -> Method:
+    if profile.widths is None:
+        return method
+    return override(method, "network.widths", profile.widths)

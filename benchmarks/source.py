@@ -1,0 +1,37 @@
+"""The data of a table: the user's download, or a phantom in the same layout, prepared once."""
+
+import hashlib
+from pathlib import Path
+
+from rich.console import Console
+from weakseg.data.phantom import write_phantom
+
+from benchmarks.profiles import Profile
+from weakseg.data.dataset import Dataset
+from weakseg.data.prepare import prepare
+
+
+def dataset(
+    name: str, download: Path | None, profile: Profile, folder: Path, console: Console
+) -> Dataset:
+    """Return the prepared data set, preparing it where that has not been done.
+
+    Args:
+        name: of the source, such as ``acdc``.
+        download: the official layout, or None for a phantom.
+        profile: sizes the phantom.
+        folder: where phantoms and prepared data are kept.
+        console: told what is being done.
+    """
+    if download is None:
+        size = f"{profile.patients}" + (f"x{profile.matrix}" if profile.matrix else "")
+        download = folder / "phantom" / f"{name}-{size}"
+        if not (download / "PHANTOM").exists():
+            console.print(f"writing a phantom of {profile.patients} patients to {download}")
+            write_phantom(download, patients=profile.patients, size=profile.matrix)
+        tag = f"phantom-{size}"
+    else:
+        tag = hashlib.sha256(str(download.resolve()).encode()).hexdigest()[:8]
+    prepared = folder / "prepared" / f"{name}-{tag}"
+    with console.status(f"checking and preparing {download}"):
+        return Dataset.open(prepare(name, download, prepared))

@@ -1,0 +1,66 @@
+"""AttenScribble and what it is compared with, on ACDC."""
+
+from benchmarks.spec import Column, EvalProtocol, Row, Table
+from weakseg.losses import AttentiveSimilarity, Dice, MaskedCRF, PartialCE
+from weakseg.models import Affinity, Attention
+from weakseg.train import Method
+
+CLASSES = ("RV", "MYO", "LV")
+ATTENTION = Attention(layers=("encoder.2",))
+ALL_TERMS = (PartialCE(), MaskedCRF(), AttentiveSimilarity())
+
+ACDC = Table(
+    name="acdc",
+    title="Scribble supervision on ACDC",
+    classes=CLASSES,
+    columns=(
+        *(Column("dice", cls) for cls in (*CLASSES, "mean")),
+        Column("hd95", "mean"),
+        Column("assd", "mean"),
+        Column("missed", "all"),
+        Column("spurious", "all"),
+    ),
+    protocol=EvalProtocol(
+        interpolation="images bilinear; probabilities bilinear, arg-max at native resolution"
+    ),
+    rows=(
+        Row(
+            "full supervision",
+            Method(losses=(PartialCE(weight=0.5), Dice(weight=0.5)), supervision="dense"),
+            note="dense labels, 0.5 (cross-entropy + Dice)",
+        ),
+        Row("pCE", Method(losses=(PartialCE(),)), note="cross-entropy on the strokes alone"),
+        Row("pCE + masked CRF", Method(losses=(PartialCE(), MaskedCRF()))),
+        Row(
+            "pCE + attentive similarity",
+            Method(attention=ATTENTION, losses=(PartialCE(), AttentiveSimilarity())),
+        ),
+        Row("AttenScribble", Method(attention=ATTENTION, losses=ALL_TERMS)),
+        Row(
+            "AttenScribble, K = sigmoid(b)",
+            Method(
+                attention=Attention(layers=("encoder.2",), affinity=Affinity(form="constant")),
+                losses=ALL_TERMS,
+            ),
+            note="the similarity ignores the attention: does the attention carry anything?",
+        ),
+        Row(
+            "AttenScribble, balanced",
+            Method(
+                attention=ATTENTION,
+                losses=(PartialCE(), MaskedCRF(), AttentiveSimilarity(form="balanced")),
+            ),
+            note="K (1 - p.p) + (1 - K) p.p, which cannot be minimised by K = 0",
+        ),
+        Row(
+            "AttenScribble, level 4",
+            Method(attention=Attention(layers=("encoder.3",)), losses=ALL_TERMS),
+            note="attention one level deeper, stride 8",
+        ),
+        Row(
+            "AttenScribble, side branch",
+            Method(attention=Attention(layers=("encoder.2",), merge="side"), losses=ALL_TERMS),
+            note="the attention only makes the similarity; features pass unchanged",
+        ),
+    ),
+)

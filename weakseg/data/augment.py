@@ -1,0 +1,64 @@
+"""Geometric augmentation of whole batches, on the device the tensors are on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from weakseg.seeding import generator
+from weakseg.types import IGNORE_INDEX
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Right angles with a flip, else a small rotation, else nothing (WSL4MIS, AttenScribble).
+
+    With probability ``right_angle`` a slice is turned by k * 90 degrees and flipped along one
+    axis; otherwise with probability ``rotation`` it is turned by a whole angle in
+    [-``degrees``, ``degrees``). Image corners become 0, label corners unlabelled.
+    """
+
+    right_angle: float = 0.5
+    rotation: float = 0.5
+    degrees: int = 20
+
+    def matrices(self, seed: int, draws: list[int]) -> Tensor:
+        """Return float [B, 2, 2], the transform of each draw; a function of (seed, draw) only."""
+        return torch.from_numpy(np.stack([self._matrix(seed, draw) for draw in draws])).float()
+
+    def _matrix(self, seed: int, draw: int) -> np.ndarray:
+        random = generator(seed, "augment", draw)
+        if random.random() < self.right_angle:
+            turn = _rotation(90.0 * random.integers(4))
+            flip = np.diag([-1.0, 1.0]) if random.random() < 0.5 else np.diag([1.0, -1.0])
+            exact: np.ndarray = np.round(turn @ flip)
+            return exact
+        if random.random() < self.rotation:
+            return _rotation(float(random.integers(-self.degrees, self.degrees)))
+        return np.eye(2)
+
+
+def _rotation(degrees: float) -> np.ndarray:
+    angle = np.deg2rad(degrees)
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def transform(image: Tensor, label: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Apply one linear map per slice: image bilinear, label nearest neighbour.
+
+    Args:
+        image: float [B, M, S, S].
+        label: uint8 or int64 [B, S, S].
+        matrices: float [B, 2, 2], output to input coordinates about the centre.
+
+    Returns:
+        The image, 0 where it has no source, and the label, ``IGNORE_INDEX`` there.
+    """
+    theta = functional.pad(matrices.to(image.device), (0, 1))
+    where = functional.affine_grid(theta, list(image.shape), align_corners=False)
+    turned = functional.grid_sample(image, where, mode="bilinear", align_corners=False)
+    shifted = (label[:, None].float() - IGNORE_INDEX).to(image.dtype)
+    codes = functional.grid_sample(shifted, where, mode="nearest", align_corners=False)
+    return turned, (codes[:, 0].round() + IGNORE_INDEX).long()

@@ -1,0 +1,169 @@
+"""The one callback of an offline run: curves, best weights, checkpoints, progress."""
+
+import json
+import os
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, cast
+
+import lightning
+import pandas as pd
+import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from weakseg import checkpoints
+from weakseg.diagnostics import similarity_parameters
+from weakseg.results import CURVE, write_csv
+from weakseg.segmenter import TEST, VALIDATION, Segmenter
+
+SPLITS = {VALIDATION: "val", TEST: "test"}
+
+
+class Recorder(lightning.Callback):
+    """Keep the record of one run in its directory.
+
+    After each interval: ``curve.csv`` (learning curves), ``best-val.pt`` and ``best-test.pt``
+    (weights with the highest mean Dice so far), a sealed checkpoint. Every second:
+    ``progress.json``. On SIGTERM: a checkpoint at the current step.
+
+    Args:
+        out: directory of the run.
+        every: steps between two readings of the loss terms.
+        parent: process id that must stay alive, or None; an orphan stops itself.
+    """
+
+    def __init__(self, out: Path, every: int = 10, parent: int | None = None) -> None:
+        self.out, self.every, self.parent = out, every, parent
+        self.curve: list[dict[str, Any]] = []
+        self.best = {"val": -1.0, "test": -1.0}
+        self._sums: dict[str, list[float]] = defaultdict(list)
+        self._told = 0.0
+        self._started = time.monotonic() - seconds_spent(out)
+        self._rate: tuple[float, int] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs to go on with the same record."""
+        return {"curve": list(self.curve), "best": dict(self.best), "sums": dict(self._sums)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the record up again."""
+        self.curve, self.best = state_dict["curve"], state_dict["best"]
+        self._sums = defaultdict(list, state_dict["sums"])
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
+    ) -> None:
+        """Read the loss terms now and then, and say how far the run is."""
+        module, step = cast(Segmenter, pl_module), trainer.global_step
+        if step % self.every == 0 or step == 1:
+            for name, value in module.terms.items():
+                self._sums[name].append(float(value))
+        if time.monotonic() - self._told > 1.0 and trainer.is_global_zero:
+            self._tell(step, module)
+        if self.parent is not None and os.getppid() != self.parent:
+            raise SIGTERMException
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Add a point to the curves; keep the weights if they are the best so far."""
+        if trainer.sanity_checking:
+            return
+        module, step = cast(Segmenter, pl_module), trainer.global_step
+        if trainer.is_global_zero:
+            self._tell(step, module)
+        for name, values in self._sums.items():
+            self._add(step, "train", name, sum(values) / len(values))
+        self._sums.clear()
+        self._add(step, "train", "lr", trainer.optimizers[0].param_groups[0]["lr"])
+        for loader, split in SPLITS.items():
+            self._evaluate(trainer, module, loader, split, step)
+        for name in module.statistics[0] if module.statistics else ():
+            mean = sum(row[name] for row in module.statistics) / len(module.statistics)
+            self._add(step, "val", f"similarity/{name}", mean)
+        for name, value in similarity_parameters(module.network).items():
+            self._add(step, "val", f"similarity/{name}", value)
+        if trainer.is_global_zero:
+            write_csv(self.out / "curve.csv", pd.DataFrame(self.curve, columns=list(CURVE)))
+        for logger in trainer.loggers:
+            now = [row for row in self.curve if row["step"] == step]
+            logger.log_metrics({f"{r['split']}/{r['quantity']}": r["value"] for r in now}, step)
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Seal a checkpoint at the end of the interval."""
+        self._save(trainer)
+
+    def on_exception(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        exception: BaseException,
+    ) -> None:
+        """Pre-emption: keep the step that was just finished."""
+        if isinstance(exception, SIGTERMException):
+            self._save(trainer)
+
+    def _evaluate(
+        self, trainer: lightning.Trainer, module: Segmenter, loader: int, split: str, step: int
+    ) -> None:
+        dice = _over_ranks(trainer, module.dice[loader])
+        if not dice:
+            return
+        per_class = torch.stack([dice[name] for name in sorted(dice)]).nanmean(dim=0)
+        for name, value in zip(module.classes, per_class.tolist(), strict=True):
+            self._add(step, split, f"dice/{name}", value)
+        mean = per_class.nanmean().nan_to_num().item()
+        self._add(step, split, "dice", mean)
+        if mean > self.best[split]:
+            self.best[split] = mean
+            if trainer.is_global_zero:
+                save_weights(module.network, self.out / f"best-{split}.pt")
+
+    def _add(self, step: int, split: str, quantity: str, value: float) -> None:
+        self.curve.append({"step": step, "split": split, "quantity": quantity, "value": value})
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        written = self.out / "writing.ckpt"
+        trainer.save_checkpoint(written)
+        if trainer.is_global_zero:
+            checkpoints.seal(written, trainer.global_step)
+
+    def _tell(self, step: int, module: Segmenter) -> None:
+        now = time.monotonic()
+        if self._rate is None:
+            self._rate = (now, step)
+        seconds = (now - self._rate[0]) / max(1, step - self._rate[1])
+        terms = {name: float(value) for name, value in module.terms.items()}
+        status = {"step": step, "steps": module.steps, "terms": terms, "seconds_per_step": seconds}
+        status["seconds"] = now - self._started
+        written = self.out / "progress.tmp"
+        written.write_text(json.dumps(status))
+        os.replace(written, self.out / "progress.json")
+        self._told = now
+
+
+def seconds_spent(out: Path) -> float:
+    """Return the seconds that attempts at a run have taken so far, killed ones included."""
+    progress = out / "progress.json"
+    return float(json.loads(progress.read_text())["seconds"]) if progress.exists() else 0.0
+
+
+def save_weights(network: torch.nn.Module, path: Path) -> None:
+    """Write the weights aside and rename."""
+    written = path.with_suffix(".tmp")
+    torch.save(network.state_dict(), written)
+    os.replace(written, path)
+
+
+def _over_ranks(
+    trainer: lightning.Trainer, dice: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    own = {name: value.cpu() for name, value in dice.items()}
+    if trainer.world_size == 1:
+        return own
+    parts: list[dict[str, torch.Tensor]] = [{}] * trainer.world_size
+    torch.distributed.all_gather_object(parts, own)
+    return {name: value for part in parts for name, value in part.items()}

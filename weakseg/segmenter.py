@@ -1,0 +1,124 @@
+"""Offline training of a network with an objective."""
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from weakseg.config import Optim
+from weakseg.diagnostics import grid_dice, similarity_statistics
+from weakseg.losses import Objective
+from weakseg.models import Network
+from weakseg.seeding import seed_from
+from weakseg.types import Batch, Share, channels_last
+
+VALIDATION, TEST = 0, 1
+"""Positions of the two evaluation loaders."""
+
+
+class Segmenter(lightning.LightningModule):
+    """A network, its objective and its optimiser.
+
+    Args:
+        network: float [B, M, *S] -> Output.
+        objective: sum of weighted terms.
+        optim: optimiser and decay.
+        steps: optimisation steps of the whole run; the rate reaches 0 there.
+        seed: of the run; dropout of step i depends on (seed, i) only.
+        classes: names of the foreground classes.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        optim: Optim,
+        *,
+        steps: int,
+        seed: int,
+        classes: tuple[str, ...],
+    ) -> None:
+        super().__init__()
+        self.network, self.objective, self.optim = network, objective, optim
+        self.steps, self.seed, self.classes = steps, seed, classes
+        self.dice: dict[int, dict[str, Tensor]] = {VALIDATION: {}, TEST: {}}
+        self.statistics: list[dict[str, float]] = []
+        self.terms: dict[str, Tensor] = {}
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Return the objective of one batch.
+
+        Raises:
+            FloatingPointError: a term is not finite.
+        """
+        torch.manual_seed(seed_from(self.seed, "step", batch.step, self.global_rank))
+        out = self.network(channels_last(batch.image))
+        shares = {
+            name: Share(share.total, self._mean_over_ranks(share.weight))
+            for name, share in self.objective(out, batch).items()
+        }
+        total = self.objective.total(shares)
+        self.terms = {name: share.mean().detach() for name, share in shares.items()}
+        self.terms["loss"] = total.detach()
+        self._check(batch)
+        return total
+
+    def validation_step(self, batch: Batch, index: int, dataloader_idx: int = VALIDATION) -> None:
+        """Keep the Dice of one volume on the network's grid, and what its similarity looks like."""
+        out = self.network(channels_last(batch.image))
+        prediction = out.logits.argmax(dim=1)
+        self.dice[dataloader_idx][batch.case[0]] = grid_dice(
+            prediction, batch.label, len(self.classes)
+        )
+        if dataloader_idx == VALIDATION and out.similarity:
+            self.statistics.append(similarity_statistics(out.similarity, batch.label))
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the previous evaluation."""
+        self.dice, self.statistics = {VALIDATION: {}, TEST: {}}, []
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Poly decay; the attention's parameters form a group of their own."""
+        attention = list(self.network.attention_parameters())
+        own = {id(parameter) for parameter in attention}
+        host = [p for p in self.network.parameters() if id(p) not in own]
+        groups: list[dict[str, object]] = [{"params": host}]
+        if attention:
+            groups.append({"params": attention, "lr": self.optim.attention_lr or self.optim.lr})
+        optimizer = _optimizer(self.optim, groups)
+        decay = LambdaLR(optimizer, lambda step: poly(step, self.steps, self.optim.power))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
+
+    def _mean_over_ranks(self, weight: Tensor) -> Tensor:
+        if self.trainer.world_size == 1:
+            return weight
+        total: Tensor = self.trainer.strategy.reduce(weight.detach().clone(), reduce_op="mean")
+        return total
+
+    def _check(self, batch: Batch) -> None:
+        every = 1 if self.device.type == "cpu" else 50
+        if batch.step % every or torch.isfinite(self.terms["loss"]):
+            return
+        bad = [f"{name} = {value.item()}" for name, value in self.terms.items() if name != "loss"]
+        raise FloatingPointError(
+            f"the loss is {self.terms['loss'].item()} at step {batch.step}: {', '.join(bad)}; "
+            f"cases {', '.join(batch.case)}"
+        )
+
+
+def poly(step: int, steps: int, power: float) -> float:
+    """Return (1 - step / steps) ** power, 0 from ``steps`` on.
+
+    Example:
+        >>> round(0.01 * poly(30_000, 60_000, 0.9), 6)
+        0.005359
+    """
+    return float(max(0.0, 1 - step / steps) ** power)
+
+
+def _optimizer(optim: Optim, groups: list[dict[str, object]]) -> Optimizer:
+    if optim.name == "sgd":
+        return SGD(groups, lr=optim.lr, momentum=optim.momentum, weight_decay=optim.weight_decay)
+    return AdamW(groups, lr=optim.lr, weight_decay=optim.weight_decay)

@@ -68,7 +68,7 @@ class Dataset:
             raise FileNotFoundError(f"no prepared data set in {root}; {LAYOUT.format(root=root)}")
         try:
             return cls._parse(root, json.loads(path.read_text(encoding="utf-8")))
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{path} was not written by weakseg.data.prepare ({error!r}); "
                 f"{LAYOUT.format(root=root)}"

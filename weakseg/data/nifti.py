@@ -80,9 +80,8 @@ def read_labels(path: Path | str, codes: Iterable[int]) -> Volume:
     bad = ~np.isin(volume.array, known)
     if bad.any():
         ids, counts = np.unique(volume.array[bad], return_counts=True)
-        listed = ", ".join(
-            f"{i} ({n} voxel{'s' * (n != 1)})" for i, n in zip(ids[:_SHOWN], counts, strict=False)
-        )
+        shown = zip(ids[:_SHOWN], counts[:_SHOWN], strict=True)
+        listed = ", ".join(f"{i} ({n} voxel{'' if n == 1 else 's'})" for i, n in shown)
         more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
         raise ValueError(f"{path}: label id {listed}{more}; expected only {known}")
     return volume._replace(array=volume.array.astype(np.uint8))
@@ -117,13 +116,16 @@ def write(
     header.set_sform(upright(spacing) if affine is None else affine, code=1)
     header["vox_offset"], header["magic"] = _SINGLE, b"n+1"
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with (
-        temporary.open("wb") as raw,
-        gzip.GzipFile("", "wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as file,
-    ):
-        file.write(header.binaryblock.ljust(_SINGLE, b"\0"))
-        file.write(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
-    os.replace(temporary, path)
+    try:
+        with (
+            temporary.open("wb") as raw,
+            gzip.GzipFile("", "wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as file,
+        ):
+            file.write(header.binaryblock.ljust(_SINGLE, b"\0"))
+            file.write(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def upright(spacing: tuple[float, float, float]) -> NDArray[np.float64]:

@@ -68,9 +68,9 @@ def prepare(
             return dst
         _refuse_foreign(dst)
         steps = _counter(report, 2 * len(cases))
+        layout = f"\n{source.layout}" if problems else ""
         details = _check(source, cases, problems, steps)
         if problems:
-            layout = f"\n{source.layout}" if len(details) == len(cases) else ""
             lines = "\n".join(f"  {problem}" for problem in problems)
             raise ValueError(f"nothing is written to {dst}, since in {src}:\n{lines}{layout}")
         _write(source, cases, details, dst, steps)

@@ -127,8 +127,8 @@ def _info(path: Path) -> dict[str, str]:
     for key in ("ED", "ES"):
         if not re.fullmatch(r"[0-9]{1,4}", info.get(key, "")):
             raise ValueError(f"{path}: {key} is {info.get(key)!r}; expected a line '{key}: 1'")
-    if info["ED"] == info["ES"]:
-        raise ValueError(f"{path}: ED and ES are both frame {info['ED']}")
+    if int(info["ED"]) == int(info["ES"]):
+        raise ValueError(f"{path}: ED and ES are both frame {int(info['ED'])}")
     if info.get("Group") not in GROUPS:
         raise ValueError(f"{path}: Group is {info.get('Group')!r}; expected one of {GROUPS}")
     return info

@@ -1,6 +1,7 @@
 """Pooled numbers of a table's rows, and their text: what Markdown and LaTeX share."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,18 @@ from benchmarks.spec import Column, Metric, Selection, Table
 from weakseg.results import Group, pool
 
 NOTHING: Final = "–"  # noqa: RUF001 (the en dash is what a table shows where nothing ran)
+SCHEMES: Final = {
+    "five_fold": "Five folds by patient number, as in earlier work. The numbers follow the disease "
+    "groups, so each usual fold tests one disease group unseen in training.",
+    "stratified": "Five folds balanced over the disease groups: every group is both in training "
+    "and in test.",
+    "maag_35": "Fixed lists of Valvano et al. (IEEE TMI 2021): 35 patients for training, 15 for "
+    "validation, 15 for test.",
+    "maag_70": "Fixed lists of Valvano et al. (IEEE TMI 2021): 70 patients for training, 15 for "
+    "validation, 15 for test.",
+}
+"""Split schemes in the order of their sections, with what to know about them."""
+
 _NAMES: Final[dict[Metric, str]] = {
     "dice": "Dice",
     "hd95": "HD95",
@@ -110,3 +123,30 @@ def grid(table: Table, results: Results, columns: tuple[Column, ...]) -> pd.Data
     ]
     labels = pd.Index([row.label for row in table.rows], name="row")
     return pd.DataFrame(body, index=labels, columns=[heading(column) for column in columns])
+
+
+def schemes_of(runs: pd.DataFrame) -> list[str]:
+    """Return the split schemes of the runs in the order of their sections."""
+    found = unique(runs["scheme"])
+    known = [scheme for scheme in SCHEMES if scheme in found]
+    return known + [scheme for scheme in found if scheme not in known]
+
+
+def figure_name(kind: str, scheme: str, schemes: Sequence[str]) -> str:
+    """Name a figure of a split scheme: the first scheme has the plain name."""
+    return f"{kind}.png" if scheme == schemes[0] else f"{kind}-{scheme}.png"
+
+
+def unique(column: Iterable[object]) -> list[str]:
+    """Return the distinct values that are not missing, sorted, as text."""
+    present = {value for value in pd.Series(list(column), dtype="object").dropna() if value != ""}
+    return [_plain(value) for value in sorted(present, key=lambda v: (str(type(v)), v))]
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def listed(column: Iterable[object]) -> str:
+    """Return the distinct values in one line."""
+    return ", ".join(unique(column)) or NOTHING

@@ -1,29 +1,33 @@
 """A table and its collected CSV files -> Markdown and LaTeX, a pure function of both."""
 
 import difflib
-from collections.abc import Iterable
+import math
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
-from benchmarks.cells import NOTHING, Results, cell, difference, grid, heading
+from benchmarks.cells import (
+    NOTHING,
+    SCHEMES,
+    Results,
+    cell,
+    difference,
+    figure_name,
+    grid,
+    heading,
+    listed,
+    schemes_of,
+    unique,
+)
 from benchmarks.collect import DONE
 from benchmarks.spec import Column, Reported, Selection, Table
+from weakseg.results import read_csv, write_text
 
-_SCHEMES: Final = {
-    "five_fold": "Five folds by patient number, as in earlier work. The numbers follow the disease "
-    "groups, so each usual fold tests one disease group unseen in training.",
-    "stratified": "Five folds balanced over the disease groups: every group is both in training "
-    "and in test.",
-    "maag_35": "Fixed lists of Valvano et al. (IEEE TMI 2021): 35 patients for training, 15 for "
-    "validation, 15 for test.",
-    "maag_70": "Fixed lists of Valvano et al. (IEEE TMI 2021): 70 patients for training, 15 for "
-    "validation, 15 for test.",
-}
 _SELECTIONS: Final[dict[Selection, str]] = {
     "last": "last step",
     "best-val": "best on validation",
-    "best-test": "best on test (optimistic: this column selects on test data)",
+    "best-test": "best on test (optimistic)",
 }
 _EMPTY: Final = {
     "skip": "a class absent from reference and prediction is not counted; absent from one of them "
@@ -51,8 +55,9 @@ def render(table: Table, runs: pd.DataFrame, values: pd.DataFrame, cases: pd.Dat
     results = Results(runs, values, cases)
     _check(table, runs)
     blocks = [f"# {table.title}", *_header(table, results)]
-    for scheme in _schemes(runs):
-        blocks += _section(table, results.of_scheme(scheme), scheme)
+    for scheme in schemes_of(runs):
+        figures = _figures(runs, scheme)
+        blocks += _section(table, results.of_scheme(scheme), scheme, figures)
     blocks += [*_published(table, results), *_notes(table), *_records(runs)]
     return "\n\n".join(blocks) + "\n"
 
@@ -65,7 +70,7 @@ def to_latex(table: Table, runs: pd.DataFrame, values: pd.DataFrame, cases: pd.D
     _check(table, runs)
     results = Results(runs, values, cases)
     parts = []
-    for scheme in _schemes(runs):
+    for scheme in schemes_of(runs):
         text = grid(table, results.of_scheme(scheme), table.columns)
         text.index.name = None
         style = text.style.format(_latex).format_index(_latex, axis=0).format_index(_latex, axis=1)
@@ -82,6 +87,13 @@ def to_latex(table: Table, runs: pd.DataFrame, values: pd.DataFrame, cases: pd.D
     return "\n".join(parts)
 
 
+def write_tables(table: Table, into: Path) -> None:
+    """Render the CSV files of a results folder to its ``table.md`` and ``table.tex``."""
+    frames = [read_csv(into / f"{name}.csv") for name in ("runs", "values", "cases")]
+    write_text(into / "table.md", render(table, *frames))
+    write_text(into / "table.tex", to_latex(table, *frames))
+
+
 def _check(table: Table, runs: pd.DataFrame) -> None:
     labels = [row.label for row in table.rows]
     for label in runs["row"].dropna().unique():
@@ -93,13 +105,14 @@ def _check(table: Table, runs: pd.DataFrame) -> None:
 
 def _header(table: Table, results: Results) -> list[str]:
     runs, protocol = results.runs, table.protocol
-    data = _listed(runs["data"])
+    extents = [f"{s}, {_extent(results, s, protocol.selection)}" for s in schemes_of(runs)]
+    data = listed(runs["data"])
     if data == "phantom":
         data = "**PHANTOM** (synthetic images: these numbers say nothing about patients)"
     lines = [
-        f"Data: {data}; content {', '.join(c[:12] for c in _unique(runs['content'])) or NOTHING}",
-        f"Profile: {_listed(runs['profile'])}; {_listed(runs['steps'])} optimisation steps per run",
-        f"Split: {'; '.join(_extent(results, s, protocol.selection) for s in _schemes(runs))}",
+        f"Data: {data}; content {', '.join(c[:12] for c in unique(runs['content'])) or NOTHING}",
+        f"Profile: {listed(runs['profile'])}; {listed(runs['steps'])} optimisation steps per run",
+        f"Split: {'; '.join(extents)}",
         f"Checkpoint of the headline numbers: {_SELECTIONS[protocol.selection]}",
         f"Empty masks: {_EMPTY[protocol.empty]}",
         f"HD95: {_HD95[protocol.hd95]}; all distances in mm, per volume",
@@ -115,12 +128,12 @@ def _extent(results: Results, scheme: str, selection: Selection) -> str:
     tested = part.test_cases(selection)
     patients = f"{tested['patient'].nunique()} patients" if len(tested) else "none yet"
     return (
-        f"{scheme}, folds {_listed(part.runs['fold'])}, seeds {_listed(part.runs['seed'])}, "
+        f"folds {listed(part.runs['fold'])}, seeds {listed(part.runs['seed'])}, "
         f"{len(tested)} test cases ({patients})"
     )
 
 
-def _section(table: Table, results: Results, scheme: str) -> list[str]:
+def _section(table: Table, results: Results, scheme: str, figures: list[str]) -> list[str]:
     selection = table.protocol.selection
     groups = results.test_cases(selection).groupby("group")["case"].size()
     tested = ", ".join(f"{name} {size}" for name, size in groups.items())
@@ -128,13 +141,15 @@ def _section(table: Table, results: Results, scheme: str) -> list[str]:
     distances = tuple(Column(m, c) for m in ("hd95", "hd95_max") for c in means)
     return [
         f"## Split {scheme}",
-        f"{_SCHEMES.get(scheme, '')} {_extent(results, scheme, selection).capitalize()}; "
-        f"cases per group in test: {tested or NOTHING}.".strip(),
+        f"{SCHEMES.get(scheme, '')} Here: {_extent(results, scheme, selection)}. "
+        f"Test cases per group: {tested or NOTHING}.".strip(),
         _markdown(grid(table, results, table.columns)),
         *_unfinished(table, results.runs),
+        *figures,
         "### Choice of the checkpoint: mean Dice",
-        "The best checkpoint on test is what earlier code reports. It is chosen on the very cases "
-        "it is scored on and therefore optimistic; it is shown for comparison only.",
+        "The column best on test selects on test data: it chooses the checkpoint on the very cases "
+        "it is scored on, as earlier code does, and is optimistic. It is shown for comparison only."
+        f"{_optimism(table, results)}",
         _markdown(_selections(table, results)),
         "### HD95 in both definitions (mm)",
         f"HD95: {_HD95['pooled']}. HD95 max: {_HD95['max']}. Missed structures have no distance.",
@@ -157,6 +172,19 @@ def _selections(table: Table, results: Results) -> pd.DataFrame:
     ]
     labels = pd.Index([row.label for row in table.rows], name="row")
     return pd.DataFrame(lines, index=labels, columns=columns)
+
+
+def _optimism(table: Table, results: Results) -> str:
+    mean = Column("dice", "mean")
+    gains = [
+        results.pooled(row.label, mean, "best-test").value
+        - results.pooled(row.label, mean, "last").value
+        for row in table.rows
+    ]
+    known = [gain for gain in gains if not math.isnan(gain)]
+    if not known:
+        return ""
+    return f" On average over the rows it adds {sum(known) / len(known):+.3f} to the last step."
 
 
 def _unfinished(table: Table, runs: pd.DataFrame) -> list[str]:
@@ -182,16 +210,17 @@ def _unfinished(table: Table, runs: pd.DataFrame) -> list[str]:
 
 
 def _published(table: Table, results: Results) -> list[str]:
+    schemes = schemes_of(results.runs)
     lines = [
         [row.label, heading(reported.column), _reported(reported)]
-        + [_ours(table, results.of_scheme(s), row.label, reported) for s in _schemes(results.runs)]
+        + [_ours(table, results.of_scheme(s), row.label, reported) for s in schemes]
         + [reported.protocol, reported.source]
         for row in table.rows
         for reported in row.reported
     ]
     if not lines:
         return []
-    ours = [f"ours, {scheme}" for scheme in _schemes(results.runs)]
+    ours = [f"ours, {scheme}" for scheme in schemes]
     columns = ["row", "quantity", "published", *ours, "their protocol", "source"]
     frame = pd.DataFrame(lines, columns=columns).set_index("row")
     return [
@@ -225,12 +254,21 @@ def _records(runs: pd.DataFrame) -> list[str]:
         "[runs.csv](runs.csv)",
         "Numbers: [values.csv](values.csv), per case [cases.csv](cases.csv)",
         f"Total time of the runs: {_duration(seconds)}",
-        f"Devices: {_listed(runs['device'])}; precision {_listed(runs['precision'])}; "
-        f"torch {_listed(runs['torch'])}; lightning {_listed(runs['lightning'])}; "
-        f"commit {', '.join(c[:12] for c in _unique(runs['commit'])) or NOTHING}",
-        "Figures: [cases](figures/cases.png), [learning curves](figures/curves.png)",
+        f"Devices: {listed(runs['device'])}; precision {listed(runs['precision'])}; "
+        f"torch {listed(runs['torch'])}; lightning {listed(runs['lightning'])}; "
+        f"commit {', '.join(c[:12] for c in unique(runs['commit'])) or NOTHING}",
     ]
     return ["## Run records", "\n".join(f"- {line}" for line in lines)]
+
+
+def _figures(runs: pd.DataFrame, scheme: str) -> list[str]:
+    if not ((runs["scheme"] == scheme) & (runs["status"] == DONE)).any():
+        return []
+    cases, curves = (figure_name(kind, scheme, schemes_of(runs)) for kind in ("cases", "curves"))
+    return [
+        f"![Best, median and worst test case](figures/{cases})",
+        f"![Learning curves](figures/{curves})",
+    ]
 
 
 def _duration(seconds: float) -> str:
@@ -238,25 +276,6 @@ def _duration(seconds: float) -> str:
     if minutes < 1:
         return f"{seconds:.0f} s"
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-
-
-def _schemes(runs: pd.DataFrame) -> list[str]:
-    found = _unique(runs["scheme"])
-    known = [scheme for scheme in _SCHEMES if scheme in found]
-    return known + [scheme for scheme in found if scheme not in known]
-
-
-def _unique(column: Iterable[object]) -> list[str]:
-    present = {value for value in pd.Series(list(column), dtype="object").dropna() if value != ""}
-    return [_plain(value) for value in sorted(present, key=lambda v: (str(type(v)), v))]
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _listed(column: Iterable[object]) -> str:
-    return ", ".join(_unique(column)) or NOTHING
 
 
 def _markdown(frame: pd.DataFrame) -> str:
@@ -270,12 +289,12 @@ def _cell_text(text: object) -> str:
 
 
 def _caption(table: Table, runs: pd.DataFrame, scheme: str) -> str:
-    data = _listed(runs["data"])
+    data = listed(runs["data"])
     data = "PHANTOM data" if data == "phantom" else f"{data} data"
     part = runs[runs["scheme"] == scheme]
     return (
-        f"{table.title}. {data}, profile {_listed(runs['profile'])}, split {scheme}, folds "
-        f"{_listed(part['fold'])}, seeds {_listed(part['seed'])}, checkpoint: "
+        f"{table.title}. {data}, profile {listed(runs['profile'])}, split {scheme}, folds "
+        f"{listed(part['fold'])}, seeds {listed(part['seed'])}, checkpoint: "
         f"{_SELECTIONS[table.protocol.selection]}. HD95: {_HD95[table.protocol.hd95]}. "
         "Mean ± standard deviation over test cases (n)."
     )

@@ -122,15 +122,20 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text so that the file is, at any moment, the old one or the new one.
+    """Write UTF-8 text atomically, see :func:`write_bytes`."""
+    write_bytes(path, text.encode())
 
-    The text goes to a temporary file beside ``path``, reaches the disk, and takes the name.
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is, at any moment, the old one or the new one.
+
+    The content goes to a temporary file beside ``path``, reaches the disk, and takes the name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)

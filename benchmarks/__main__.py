@@ -29,7 +29,7 @@ def run(
     table: TableName,
     data: Path | None = None,
     profile: ProfileName = "auto",
-    rows: list[str] | None = None,
+    rows: str = "all",
     scheme: Scheme | None = None,
     folds: list[int] | None = None,
     seeds: list[int] | None = None,
@@ -45,7 +45,7 @@ def run(
         table: name of the table.
         data: the official download; without it a phantom stands in.
         profile: budget; auto is paper on a GPU, else cpu on real data and quick on phantoms.
-        rows: labels of the rows to compute; all without it.
+        rows: labels of the rows to compute, separated by semicolons.
         scheme: split scheme in place of the profile's.
         folds: folds in place of the profile's.
         seeds: seeds in place of the profile's.
@@ -57,7 +57,7 @@ def run(
     """
     console = Console(soft_wrap=True)
     chosen_table = TABLES[table]
-    wanted = chosen(chosen_table, rows or ())
+    wanted = chosen(chosen_table, rows)
     name, why = pick_profile(profile, data)
     budget = narrowed(PROFILES[name], scheme, tuple(folds or ()), tuple(seeds or ()))
     part, parts = parse_shard(shard)

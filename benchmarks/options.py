@@ -2,7 +2,6 @@
 
 import difflib
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,13 +31,14 @@ def pick_profile(name: str, data: Path | None) -> tuple[str, Why]:
     return "quick", "no data given, so phantoms, and no GPU"
 
 
-def chosen(table: Table, labels: Sequence[str]) -> tuple[Row, ...]:
-    """Return the rows with the labels, all for none.
+def chosen(table: Table, wanted: str) -> tuple[Row, ...]:
+    """Return the rows that ``wanted`` lists: "all", or labels separated by semicolons.
 
     Raises:
         SystemExit: no such row; the message names the nearest and all there are.
     """
     by_label = {row.label: row for row in table.rows}
+    labels = [] if wanted == "all" else [part.strip() for part in wanted.split(";")]
     for label in labels:
         if label not in by_label:
             near = difflib.get_close_matches(label, by_label, n=1, cutoff=0.3)

@@ -2,7 +2,6 @@
 
 import difflib
 import math
-from pathlib import Path
 from typing import Final
 
 import pandas as pd
@@ -22,7 +21,6 @@ from benchmarks.cells import (
 )
 from benchmarks.collect import DONE
 from benchmarks.spec import Column, Reported, Selection, Table
-from weakseg.results import read_csv, write_text
 
 _SELECTIONS: Final[dict[Selection, str]] = {
     "last": "last step",
@@ -85,13 +83,6 @@ def to_latex(table: Table, runs: pd.DataFrame, values: pd.DataFrame, cases: pd.D
             )
         )
     return "\n".join(parts)
-
-
-def write_tables(table: Table, into: Path) -> None:
-    """Render the CSV files of a results folder to its ``table.md`` and ``table.tex``."""
-    frames = [read_csv(into / f"{name}.csv") for name in ("runs", "values", "cases")]
-    write_text(into / "table.md", render(table, *frames))
-    write_text(into / "table.tex", to_latex(table, *frames))
 
 
 def _check(table: Table, runs: pd.DataFrame) -> None:

@@ -255,7 +255,7 @@ def _save(
     if defect:
         image.header.set_sform(np.diag([-1.0, -1.0, 1.0, 1.0]), code=2)
     else:
-        image.header.set_qform(np.diag([*spacing[::-1], 1.0]), code=1)
+        image.header.set_sform(np.diag([-spacing[2], -spacing[1], spacing[0], 1.0]), code=1)
         image.header.set_xyzt_units("mm")
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as stream:

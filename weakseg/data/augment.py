@@ -17,7 +17,7 @@ class Augment:
 
     With probability ``right_angle`` a slice is turned by k * 90 degrees and flipped along one
     axis; otherwise with probability ``rotation`` it is turned by a whole angle in
-    [-``degrees``, ``degrees``). Image corners become 0, label corners unlabelled.
+    [-``degrees``, ``degrees``). Image corners become 0.
     """
 
     right_angle: float = 0.5
@@ -45,20 +45,23 @@ def _rotation(degrees: float) -> np.ndarray:
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
-def transform(image: Tensor, label: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:
+def transform(
+    image: Tensor, label: Tensor, matrices: Tensor, outside: int = IGNORE_INDEX
+) -> tuple[Tensor, Tensor]:
     """Apply one linear map per slice: image bilinear, label nearest neighbour.
 
     Args:
         image: float [B, M, S, S].
         label: uint8 or int64 [B, S, S].
         matrices: float [B, 2, 2], output to input coordinates about the centre.
+        outside: label of pixels without a source.
 
     Returns:
-        The image, 0 where it has no source, and the label, ``IGNORE_INDEX`` there.
+        The image, 0 where it has no source, and the label, int64, ``outside`` there.
     """
     theta = functional.pad(matrices.to(image.device), (0, 1))
     where = functional.affine_grid(theta, list(image.shape), align_corners=False)
     turned = functional.grid_sample(image, where, mode="bilinear", align_corners=False)
-    shifted = (label[:, None].float() - IGNORE_INDEX).to(image.dtype)
+    shifted = (label[:, None].float() - outside).to(image.dtype)
     codes = functional.grid_sample(shifted, where, mode="nearest", align_corners=False)
-    return turned, (codes[:, 0].round() + IGNORE_INDEX).long()
+    return turned, (codes[:, 0].round() + outside).long()

@@ -11,7 +11,7 @@ from weakseg.data.augment import Augment, transform
 from weakseg.data.resident import Resident
 from weakseg.data.sampler import Draw, DrawSampler
 from weakseg.data.splits import Split
-from weakseg.types import Batch, Case
+from weakseg.types import IGNORE_INDEX, Batch, Case
 
 
 class DrawnSlices(TorchDataset[Batch]):
@@ -34,6 +34,7 @@ class DrawnSlices(TorchDataset[Batch]):
         self.label = torch.from_numpy(label[index]).to(device)
         self.names = [name for _, name in rows]
         self.augment, self.seed, self.batch = augment, seed, batch
+        self.outside = IGNORE_INDEX if supervision == "scribble" else 0
 
     def __len__(self) -> int:
         return len(self.names)
@@ -43,7 +44,8 @@ class DrawnSlices(TorchDataset[Batch]):
         rows, numbers = [row for row, _ in draws], [number for _, number in draws]
         image, label = self.image[rows], self.label[rows].long()
         if self.augment is not None:
-            image, label = transform(image, label, self.augment.matrices(self.seed, numbers))
+            matrices = self.augment.matrices(self.seed, numbers)
+            image, label = transform(image, label, matrices, self.outside)
         return Batch(image, label, [self.names[row] for row in rows], numbers[0] // self.batch)
 
 

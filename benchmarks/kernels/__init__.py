@@ -1,0 +1,1 @@
+"""Time and peak memory of the costly losses against their plain forms."""

@@ -53,9 +53,9 @@ def dispatch(
     workers: list[BaseProcess] = [
         spawn.Process(
             target=work,
-            args=(runs, data, root, cache, compute, _device(index), root / f"worker-{index}.log"),
+            args=(runs, data, root, cache, compute, device, root / f"worker-{index}.log"),
         )
-        for index in range(jobs)
+        for index, device in enumerate(_devices(jobs, compute.devices))
     ]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     stopped = False
@@ -77,11 +77,12 @@ def dispatch(
     return _report(runs, workers, root, console)
 
 
-def _device(index: int) -> str | None:
-    devices = torch.cuda.device_count()
-    return (
-        str(index % devices) if devices > 1 and "CUDA_VISIBLE_DEVICES" not in os.environ else None
-    )
+def _devices(jobs: int, each: int) -> list[str | None]:
+    """Return the GPUs of each worker, or None where it may choose."""
+    there = torch.cuda.device_count()
+    if there <= each or "CUDA_VISIBLE_DEVICES" in os.environ:
+        return [None] * jobs
+    return [",".join(str((index * each + i) % there) for i in range(each)) for index in range(jobs)]
 
 
 def _stop(workers: Sequence[BaseProcess]) -> None:

@@ -44,7 +44,7 @@ def chosen(table: Table, wanted: str) -> tuple[Row, ...]:
             near = difflib.get_close_matches(label, by_label, n=1, cutoff=0.3)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             rows = "\n  ".join(by_label)
-            raise SystemExit(f"table {table.name} has no row {label!r}{hint} Rows:\n  {rows}")
+            raise SystemExit(f"table {table.name} has no row {label!r}{hint}; rows:\n  {rows}")
     return tuple(row for row in table.rows if not labels or row.label in labels)
 
 

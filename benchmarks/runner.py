@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def execute(
             return False
         if (out / DONE).exists() or (out / FAILED).exists():
             return True
+        compute = _continued(compute, out)
         before = seconds_spent(out)
         started = time.monotonic()
         _record(run, out, compute, "running", before)
@@ -92,14 +94,22 @@ def execute(
     return True
 
 
+def _continued(compute: Compute, out: Path) -> Compute:
+    """Return the threads a run was begun with: another number may round differently."""
+    record = out / "run.json"
+    if compute.threads is None or not record.exists():
+        return compute
+    return replace(compute, threads=json.loads(record.read_text())["threads"])
+
+
 def _record(run: Run, out: Path, compute: Compute, status: str, seconds: float) -> None:
     record: dict[str, Any] = {
         **run.describe(),
         "commit": _commit(),
         "torch": torch.__version__,
         "lightning": importlib.metadata.version("lightning"),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu(),
-        "threads": torch.get_num_threads(),
+        "device": _cpu() if compute.accelerator == "cpu" else _device(),
+        "threads": compute.threads or torch.get_num_threads(),
         "precision": compute.precision,
         "steps": run.budget.steps,
         "seconds": round(seconds, 1),
@@ -122,6 +132,10 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return commit + ("+" if dirty else "")
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu()
 
 
 def _cpu() -> str:

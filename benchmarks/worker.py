@@ -35,6 +35,7 @@ def work(
         log: file that takes everything the run prints.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _preempted)
     _print_into(log)
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
@@ -52,6 +53,11 @@ def work(
                 time.sleep(1.0)
     except SIGTERMException:
         sys.exit(PREEMPTED)
+
+
+def _preempted(*_: object) -> None:
+    """SIGTERM outside of training, where nothing needs saving."""
+    raise SIGTERMException
 
 
 def _print_into(log: Path) -> None:

@@ -23,13 +23,16 @@ def seal(written: Path, step: int, keep: int = 2) -> Path:
 
     Returns:
         The final path. The ``keep`` newest checkpoints stay, so that a damaged newest one can be
-        replaced by the one before it.
+        replaced by the one before it; others of this step or a later one, which can only be
+        damaged or older writings, go.
     """
     with open(written, "rb+") as stream:
         os.fsync(stream.fileno())
     final = written.with_name(f"step-{step:08d}-{digest(written)}.ckpt")
     os.replace(written, final)
-    for old in _newest_first(final.parent)[keep:]:
+    others = [path for path in _newest_first(final.parent) if path != final]
+    earlier = [path for path in others if path.name < f"step-{step:08d}-"]
+    for old in set(others) - set(earlier[: keep - 1]):
         old.unlink(missing_ok=True)
     return final
 

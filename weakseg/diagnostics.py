@@ -1,5 +1,6 @@
 """What a run reports about itself while it trains, on the network's grid."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -62,5 +63,5 @@ def similarity_parameters(network: Network) -> dict[str, float]:
 
 
 def _radius(band: Tensor) -> int:
-    side = float(band.shape[1]) ** (1 / (band.ndim - 2))
-    return (round(side) - 1) // 2
+    side = round(math.pow(band.shape[1], 1 / (band.ndim - 2)))
+    return (side - 1) // 2

@@ -1,6 +1,5 @@
 """Scores of whole volumes at native resolution."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,6 @@ def evaluate(
     cases: tuple[Case, ...],
     grid: Grid,
     keep: Path | None = None,
-    tell: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
     """Return one line per case and foreground class with its metrics.
 
@@ -48,7 +46,6 @@ def evaluate(
         cases: to score.
         grid: the network's grid.
         keep: folder for the predictions as NIfTI, or None.
-        tell: called after each case.
     """
     network.eval()
     lines = []
@@ -68,5 +65,4 @@ def evaluate(
             scores = record._asdict() if hasattr(record, "_asdict") else vars(record)
             scores["class"] = scores.pop("cls")
             lines.append({**about, **scores})
-        tell()
     return pd.DataFrame(lines)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import threading
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -25,7 +27,8 @@ class Recorder(lightning.Callback):
 
     After each interval: ``curve.csv`` (learning curves), ``best-val.pt`` and ``best-test.pt``
     (weights with the highest mean Dice so far), a sealed checkpoint. Every second:
-    ``progress.json``. On SIGTERM: a checkpoint at the current step.
+    ``progress.json``. On SIGTERM: a checkpoint after the current step, or after the evaluation
+    that follows it, since Lightning would leave out an evaluation that was cut short.
 
     Args:
         out: directory of the run.
@@ -37,6 +40,7 @@ class Recorder(lightning.Callback):
         self.out, self.every, self.parent = out, every, parent
         self.curve: list[dict[str, Any]] = []
         self.best = {"val": -1.0, "test": -1.0}
+        self.stopping = False
         self._sums: dict[str, list[float]] = defaultdict(list)
         self._told = 0.0
         self._started = time.monotonic() - seconds_spent(out)
@@ -51,6 +55,21 @@ class Recorder(lightning.Callback):
         self.curve, self.best = state_dict["curve"], state_dict["best"]
         self._sums = defaultdict(list, state_dict["sums"])
 
+    def on_fit_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Take SIGTERM over from Lightning, which puts the former handler back after the fit."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._stop)
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
+    ) -> None:
+        """Before a step all counters agree, so this is where a run is stopped and saved."""
+        if self._must_stop(trainer):
+            self._save(trainer)
+            raise SIGTERMException
+
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
     ) -> None:
@@ -58,11 +77,9 @@ class Recorder(lightning.Callback):
         module, step = cast(Segmenter, pl_module), trainer.global_step
         if step % self.every == 0 or step == 1:
             for name, value in module.terms.items():
-                self._sums[name].append(float(value))
+                self._sums[name].append(float(_mean_over_ranks(trainer, value)))
         if time.monotonic() - self._told > 1.0 and trainer.is_global_zero:
             self._tell(step, module)
-        if self.parent is not None and os.getppid() != self.parent:
-            raise SIGTERMException
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -80,8 +97,8 @@ class Recorder(lightning.Callback):
         for loader, split in SPLITS.items():
             self._evaluate(trainer, module, loader, split, step)
         for name in module.statistics[0] if module.statistics else ():
-            mean = sum(row[name] for row in module.statistics) / len(module.statistics)
-            self._add(step, "val", f"similarity/{name}", mean)
+            known = torch.tensor([row[name] for row in module.statistics], dtype=torch.float64)
+            self._add(step, "val", f"similarity/{name}", known.nanmean().item())
         for name, value in similarity_parameters(module.network).items():
             self._add(step, "val", f"similarity/{name}", value)
         if trainer.is_global_zero:
@@ -95,16 +112,18 @@ class Recorder(lightning.Callback):
     ) -> None:
         """Seal a checkpoint at the end of the interval."""
         self._save(trainer)
+        if self._must_stop(trainer):
+            raise SIGTERMException
 
-    def on_exception(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        exception: BaseException,
-    ) -> None:
-        """Pre-emption: keep the step that was just finished."""
-        if isinstance(exception, SIGTERMException):
-            self._save(trainer)
+    def _stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def _must_stop(self, trainer: lightning.Trainer) -> bool:
+        orphan = self.parent is not None and os.getppid() != self.parent
+        stop: bool = self.stopping or orphan
+        if trainer.world_size > 1:
+            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+        return stop
 
     def _evaluate(
         self, trainer: lightning.Trainer, module: Segmenter, loader: int, split: str, step: int
@@ -147,8 +166,10 @@ class Recorder(lightning.Callback):
 
 def seconds_spent(out: Path) -> float:
     """Return the seconds that attempts at a run have taken so far, killed ones included."""
-    progress = out / "progress.json"
-    return float(json.loads(progress.read_text())["seconds"]) if progress.exists() else 0.0
+    try:
+        return float(json.loads((out / "progress.json").read_text())["seconds"])
+    except (FileNotFoundError, ValueError):
+        return 0.0
 
 
 def save_weights(network: torch.nn.Module, path: Path) -> None:
@@ -156,6 +177,13 @@ def save_weights(network: torch.nn.Module, path: Path) -> None:
     written = path.with_suffix(".tmp")
     torch.save(network.state_dict(), written)
     os.replace(written, path)
+
+
+def _mean_over_ranks(trainer: lightning.Trainer, value: torch.Tensor) -> torch.Tensor:
+    if trainer.world_size == 1:
+        return value
+    mean: torch.Tensor = trainer.strategy.reduce(value.clone(), reduce_op="mean")
+    return mean
 
 
 def _over_ranks(

@@ -46,6 +46,7 @@ class Segmenter(lightning.LightningModule):
         self.dice: dict[int, dict[str, Tensor]] = {VALIDATION: {}, TEST: {}}
         self.statistics: list[dict[str, float]] = []
         self.terms: dict[str, Tensor] = {}
+        self._latest: tuple[int, list[str]] = (0, [])
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the objective of one batch.
@@ -56,13 +57,14 @@ class Segmenter(lightning.LightningModule):
         torch.manual_seed(seed_from(self.seed, "step", batch.step, self.global_rank))
         out = self.network(channels_last(batch.image))
         shares = {
-            name: Share(share.total, self._mean_over_ranks(share.weight))
-            for name, share in self.objective(out, batch).items()
+            name: self._over_ranks(share) for name, share in self.objective(out, batch).items()
         }
         total = self.objective.total(shares)
         self.terms = {name: share.mean().detach() for name, share in shares.items()}
         self.terms["loss"] = total.detach()
-        self._check(batch)
+        self._latest = batch.step, batch.case
+        if self.device.type == "cpu" or batch.step % 50 == 0:
+            self._check()
         return total
 
     def validation_step(self, batch: Batch, index: int, dataloader_idx: int = VALIDATION) -> None:
@@ -76,7 +78,8 @@ class Segmenter(lightning.LightningModule):
             self.statistics.append(similarity_statistics(out.similarity, batch.label))
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the previous evaluation."""
+        """Forget the previous evaluation; the step before it is always checked."""
+        self._check()
         self.dice, self.statistics = {VALIDATION: {}, TEST: {}}, []
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -86,25 +89,34 @@ class Segmenter(lightning.LightningModule):
         host = [p for p in self.network.parameters() if id(p) not in own]
         groups: list[dict[str, object]] = [{"params": host}]
         if attention:
-            groups.append({"params": attention, "lr": self.optim.attention_lr or self.optim.lr})
+            rate = self.optim.attention_lr
+            groups.append(
+                {"params": attention, "lr": self.optim.lr if rate is None else rate},
+            )
         optimizer = _optimizer(self.optim, groups)
         decay = LambdaLR(optimizer, lambda step: poly(step, self.steps, self.optim.power))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 
-    def _mean_over_ranks(self, weight: Tensor) -> Tensor:
-        if self.trainer.world_size == 1:
-            return weight
-        total: Tensor = self.trainer.strategy.reduce(weight.detach().clone(), reduce_op="mean")
-        return total
+    def _over_ranks(self, share: Share) -> Share:
+        """Return a share whose mean, averaged over ranks, is the mean of the global batch."""
+        world = self.trainer.world_size
+        if world == 1:
+            return share
+        weight: Tensor = self.trainer.strategy.reduce(
+            share.weight.detach().clone(), reduce_op="sum"
+        )
+        return Share(share.total * world, weight)
 
-    def _check(self, batch: Batch) -> None:
-        every = 1 if self.device.type == "cpu" else 50
-        if batch.step % every or torch.isfinite(self.terms["loss"]):
+    def _check(self) -> None:
+        """Stop at a loss that is not finite; reading it stalls a GPU, so not at every step."""
+        loss = self.terms.get("loss")
+        if loss is None or torch.isfinite(loss):
             return
-        bad = [f"{name} = {value.item()}" for name, value in self.terms.items() if name != "loss"]
+        terms = [f"{name} = {value.item()}" for name, value in self.terms.items() if name != "loss"]
+        step, cases = self._latest
         raise FloatingPointError(
-            f"the loss is {self.terms['loss'].item()} at step {batch.step}: {', '.join(bad)}; "
-            f"cases {', '.join(batch.case)}"
+            f"the loss is {loss.item()} at step {step}: {', '.join(terms)}; "
+            f"cases {', '.join(cases)}"
         )
 
 

@@ -1,5 +1,7 @@
 """One offline run: a method trained on a split, resumed where it stopped, and scored."""
 
+import os
+import signal
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,7 @@ import lightning
 import pandas as pd
 import torch
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from weakseg import checkpoints
@@ -126,18 +129,35 @@ def fit_and_test(
         classes=dataset.classes,
     )
     trainer = _trainer(budget, compute, out, loggers, parent)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*logging interval.*")
-        trainer.fit(module, data, ckpt_path=checkpoints.newest(out))
+    _fit(trainer, module, data, checkpoints.newest(out))
     values = pd.DataFrame()
     if trainer.is_global_zero:
+        network.to(trainer.strategy.root_device)
         values = _score(network, dataset, source, split, budget.grid, out)
         write_csv(out / "values.csv", values[list(RUN_CASES)])
         for checkpoint in out.glob("step-*.ckpt"):
             checkpoint.unlink()
     trainer.strategy.barrier()
     return values
+
+
+def _fit(
+    trainer: lightning.Trainer,
+    module: Segmenter,
+    data: SegmentationDataModule,
+    checkpoint: Path | None,
+) -> None:
+    """Train to the end; pass SIGTERM on to the processes started from here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*logging interval.*")
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+        try:
+            trainer.fit(module, data, ckpt_path=checkpoint)
+        except SIGTERMException:
+            if trainer.strategy.launcher is not None:
+                trainer.strategy.launcher.kill(signal.SIGTERM)
+            raise
 
 
 def _trainer(
@@ -148,6 +168,7 @@ def _trainer(
     parent: int | None,
 ) -> lightning.Trainer:
     several = compute.devices * compute.nodes > 1
+    spawns = several and compute.nodes == 1
     cuda = compute.accelerator == "gpu" or (
         compute.accelerator == "auto" and torch.cuda.is_available()
     )
@@ -163,7 +184,7 @@ def _trainer(
         check_val_every_n_epoch=1,
         num_sanity_val_steps=0,
         logger=list(loggers) or False,
-        callbacks=[Recorder(out, parent=parent)],
+        callbacks=[Recorder(out, parent=os.getpid() if spawns else parent)],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

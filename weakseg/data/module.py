@@ -98,7 +98,8 @@ class SegmentationDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Draws of the interval that training stands in."""
         trainer = self.trainer
-        assert trainer is not None
+        if trainer is None:
+            raise RuntimeError("training draws depend on the step, so they need a trainer")
         slices = DrawnSlices(
             self.source,
             self.split.train,

@@ -56,19 +56,13 @@ def resident(dataset: Dataset, grid: Grid, cache: Path) -> Resident:
     old entry. A lock lets one of several processes build; a rename makes the entry appear whole.
     """
     entry = cache / identity({"content": dataset.content, "grid": grid, "layout": 1})
-    if not (entry / "where.json").exists():
+    found = _open(entry)
+    if found is None:
         cache.mkdir(parents=True, exist_ok=True)
         with open(entry.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (entry / "where.json").exists():
-                _build(dataset, grid, entry)
-    places = json.loads((entry / "where.json").read_text())
-    where = {
-        name: Placement(at[0], at[1], Window(*at[2]), tuple(at[3]), tuple(at[4]))
-        for name, at in places.items()
-    }
-    image, reference, scribble = (np.load(entry / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
-    return Resident(image, reference, scribble, where)
+            found = _open(entry) or _build(dataset, grid, entry)
+    return found
 
 
 def normalise(image: np.ndarray) -> np.ndarray:
@@ -79,7 +73,23 @@ def normalise(image: np.ndarray) -> np.ndarray:
     return scaled.clip(0, 1).astype(np.float32)
 
 
-def _build(dataset: Dataset, grid: Grid, entry: Path) -> None:
+def _open(entry: Path) -> Resident | None:
+    """Return the arrays of an entry; None where it is absent or incomplete."""
+    try:
+        places = json.loads((entry / "where.json").read_text())
+        image, reference, scribble = (
+            np.load(entry / f"{name}.npy", mmap_mode="r") for name in ARRAYS
+        )
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    where = {
+        name: Placement(at[0], at[1], Window(*at[2]), tuple(at[3]), tuple(at[4]))
+        for name, at in places.items()
+    }
+    return Resident(image, reference, scribble, where)
+
+
+def _build(dataset: Dataset, grid: Grid, entry: Path) -> Resident:
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ARRAYS}
     where: dict[str, tuple[object, ...]] = {}
     start = 0
@@ -97,10 +107,15 @@ def _build(dataset: Dataset, grid: Grid, entry: Path) -> None:
             parts[name].append(grid.label(torch.from_numpy(native), window, outside).numpy())
         where[case.name] = (start, start + depth, window, shape, spacing)
         start += depth
-    building = entry.with_name(f"{entry.name}.{os.getpid()}")
+    building = entry.with_suffix(".building")
+    shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     for name, arrays in parts.items():
         np.save(building / f"{name}.npy", np.concatenate(arrays))
     (building / "where.json").write_text(json.dumps(where))
     shutil.rmtree(entry, ignore_errors=True)
     os.replace(building, entry)
+    found = _open(entry)
+    if found is None:
+        raise OSError(f"{entry} cannot be read back right after it was written; is the disk full?")
+    return found

@@ -1,4 +1,4 @@
-"""Run directories -> runs.csv, cases.csv and values.csv of one results folder."""
+"""Run directories -> runs.csv, cases.csv, curves.csv and values.csv of one results folder."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,6 +10,7 @@ import pandas as pd
 from weakseg.results import (
     CASES,
     COUNTS,
+    CURVES,
     METRICS,
     RUNS,
     VALUES,
@@ -32,7 +33,7 @@ def collect(runs: Sequence[Path], into: Path) -> None:
 
     Args:
         runs: run directories; one that does not exist yet counts as missing.
-        into: the results folder; its three CSV files are replaced.
+        into: the results folder; its four CSV files are replaced.
 
     Raises:
         ValueError: no runs, one given twice, or runs of different data or profile; nothing is
@@ -44,11 +45,17 @@ def collect(runs: Sequence[Path], into: Path) -> None:
     _check(records)
     records = records.astype(dict.fromkeys(_INTEGERS, "Int64"))
     done = [path for path, status in zip(runs, records["status"], strict=True) if status == DONE]
-    per_run = [read_csv(path / "values.csv").assign(run=path.name) for path in done]
-    cases = pd.concat(per_run, ignore_index=True) if per_run else pd.DataFrame(columns=list(CASES))
+    cases = _gather(done, "values.csv", CASES)
     write_csv(into / "runs.csv", records)
     write_csv(into / "cases.csv", cases)
+    write_csv(into / "curves.csv", _gather(done, "curve.csv", CURVES))
     write_csv(into / "values.csv", summarise_cases(cases))
+
+
+def _gather(runs: Sequence[Path], name: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Join one file of every run, naming the run in each line."""
+    frames = [read_csv(path / name).assign(run=path.name) for path in runs]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns))
 
 
 def summarise_cases(cases: pd.DataFrame) -> pd.DataFrame:

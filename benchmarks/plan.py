@@ -1,12 +1,13 @@
 """From a table and a profile to runs, each with an identity that is its directory's name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.profiles import Profile
 from benchmarks.spec import Row, Table
 from weakseg.config import describe, identity, override
 from weakseg.data.splits import Scheme
+from weakseg.losses import Term
 from weakseg.train import Budget, Method
 
 DONE, FAILED = "values.csv", "error.txt"
@@ -69,6 +70,20 @@ def runs(
 
 
 def _resized(method: Method, profile: Profile) -> Method:
-    if profile.widths is None:
+    if profile.widths is not None:
+        method = override(method, "network.widths", profile.widths)
+    if profile.pairs is None:
         return method
-    return override(method, "network.widths", profile.widths)
+    changes = {"radius": profile.pairs.radius, "sigma_xy": profile.pairs.sigma}
+    changes["sigma"] = profile.pairs.sigma
+    return replace(
+        method,
+        losses=tuple(_changed(term, changes) for term in method.losses),
+        attention=method.attention and replace(method.attention, radius=profile.pairs.radius),
+    )
+
+
+def _changed(term: Term, changes: dict[str, float]) -> Term:
+    """Replace the fields that a term has."""
+    known = {name: value for name, value in changes.items() if hasattr(term, name)}
+    return replace(term, **known) if known else term  # type: ignore[type-var]

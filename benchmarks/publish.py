@@ -80,6 +80,6 @@ def _narrow(
 
 
 def _render(table: Table, folder: Path) -> None:
-    frames = [read_csv(folder / f"{name}.csv") for name in ("runs", "values", "cases")]
+    frames = [read_csv(folder / f"{name}.csv") for name in ("runs", "values", "cases", "curves")]
     write_text(folder / "table.md", render(table, *frames))
-    write_text(folder / "table.tex", to_latex(table, *frames))
+    write_text(folder / "table.tex", to_latex(table, *frames[:3]))

@@ -32,13 +32,26 @@ _EMPTY: Final = {
     "it has Dice 0 and no distance, and counts as missed or spurious. The mean distance of a case "
     "needs all its classes; n says how many cases have one",
 }
+_STATISTICS: Final = {
+    "mean": "mean K",
+    "std": "sd of K",
+    "same_class_correlation": "correlation with same class",
+    "w": "w",
+    "b": "b",
+}
 _HD95: Final = {
     "pooled": "95th percentile of the pooled surface distances of both directions (medpy)",
     "max": "the larger of the two directed 95th percentiles (MONAI)",
 }
 
 
-def render(table: Table, runs: pd.DataFrame, values: pd.DataFrame, cases: pd.DataFrame) -> str:
+def render(
+    table: Table,
+    runs: pd.DataFrame,
+    values: pd.DataFrame,
+    cases: pd.DataFrame,
+    curves: pd.DataFrame | None = None,
+) -> str:
     """Render the results of one profile and data set as Markdown.
 
     Args:
@@ -46,6 +59,7 @@ def render(table: Table, runs: pd.DataFrame, values: pd.DataFrame, cases: pd.Dat
         runs: ``runs.csv``; rows without a finished run show an en dash.
         values: ``values.csv``; pooled over folds and seeds by the exact group formula.
         cases: ``cases.csv``.
+        curves: ``curves.csv``, for what the similarity looks like at the last step.
 
     Raises:
         ValueError: a run belongs to no row of the table.
@@ -56,6 +70,8 @@ def render(table: Table, runs: pd.DataFrame, values: pd.DataFrame, cases: pd.Dat
     for scheme in schemes_of(runs):
         figures = _figures(runs, scheme)
         blocks += _section(table, results.of_scheme(scheme), scheme, figures)
+    if curves is not None:
+        blocks += _similarity(table, runs, curves)
     blocks += [*_published(table, results), *_notes(table), *_records(runs)]
     return "\n\n".join(blocks) + "\n"
 
@@ -83,6 +99,25 @@ def to_latex(table: Table, runs: pd.DataFrame, values: pd.DataFrame, cases: pd.D
             )
         )
     return "\n".join(parts)
+
+
+def _similarity(table: Table, runs: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
+    """Show what the attention's similarity has become: means over runs and validation cases."""
+    last = curves[curves["step"] == curves.groupby("run")["step"].transform("max")]
+    last = last[last["quantity"].str.startswith("similarity/")].merge(runs[["run", "row"]])
+    if not len(last):
+        return []
+    last["quantity"] = last["quantity"].str.rpartition("/")[2].map(_STATISTICS)
+    shown = last.pivot_table(index="row", columns="quantity", values="value", aggfunc="mean")
+    order = [row.label for row in table.rows if row.label in shown.index]
+    text = shown.reindex(order)[[c for c in _STATISTICS.values() if c in shown]]
+    return [
+        "## Similarity at the last step",
+        "K over all pairs inside the window, on validation cases; w and b are the learned weight "
+        "and bias of K = sigmoid(w S + b). A correlation near 0 means that K does not tell pairs "
+        "of one class from pairs of two.",
+        _markdown(text.map(lambda value: NOTHING if math.isnan(value) else f"{value:.4g}")),
+    ]
 
 
 def _check(table: Table, runs: pd.DataFrame) -> None:

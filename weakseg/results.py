@@ -36,10 +36,13 @@ RUNS: Final = (
 CASES: Final = ("run", *RUN_CASES)
 """``cases.csv`` of a results folder: the per-case lines of all its runs."""
 
+CURVES: Final = ("run", *CURVE)
+"""``curves.csv`` of a results folder: the learning curves of all its runs."""
+
 VALUES: Final = ("run", "selection", "split", "class", "metric", "value", "sd", "n")
 """``values.csv`` of a results folder: mean, sample standard deviation and number of cases."""
 
-_SCHEMAS: Final = (RUN_CASES, CURVE, RUNS, CASES, VALUES)
+_SCHEMAS: Final = (RUN_CASES, CURVE, RUNS, CASES, CURVES, VALUES)
 _NUMBERS: Final = {"fold", "seed", "threads", "steps", "seconds", "step", "value", "sd", "n"} | {
     *METRICS,
     *COUNTS,
@@ -91,7 +94,7 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
     Args:
         path: the file; its folder is made where it is missing.
-        frame: columns of ``RUN_CASES``, ``CURVE``, ``RUNS``, ``CASES`` or ``VALUES``, any order.
+        frame: columns of ``RUN_CASES``, ``CURVE``, ``RUNS``, ``CASES``, ``CURVES`` or ``VALUES``, any order.
 
     Raises:
         ValueError: the columns belong to no schema.

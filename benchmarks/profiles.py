@@ -30,9 +30,10 @@ class Pairs:
 class Profile:
     """One budget.
 
-    ``plan`` lists split schemes with their folds; ``widths`` replaces the network's widths, None
-    leaves them; ``pairs`` replaces the windows of the pairwise terms likewise; ``patients`` and ``matrix`` size the phantom that stands in for missing data
-    (``matrix`` pixels in plane, None for the sizes scanners use).
+    ``plan`` lists split schemes with their folds; ``widths`` replaces the network's widths and
+    ``pairs`` the windows of the pairwise terms, None leaves them; ``patients`` and ``matrix`` size
+    the phantom that stands in for missing data (``matrix`` pixels in plane, None for the sizes
+    scanners use).
     """
 
     name: str

@@ -62,7 +62,7 @@ def evaluate(
             )
         about = {"case": case.name, "patient": case.patient, "group": case.group}
         for record in case_metrics(prediction, reference, spacing, dataset.classes):
-            scores = record._asdict() if hasattr(record, "_asdict") else vars(record)
+            scores = record._asdict()
             scores["class"] = scores.pop("cls")
             lines.append({**about, **scores})
     return pd.DataFrame(lines)

@@ -49,7 +49,7 @@ class Share(NamedTuple):
 
     def mean(self) -> Tensor:
         """Return total / weight; 0 with zero gradient where the weight is 0."""
-        return self.total / self.weight.clamp(min=1)
+        return self.total / self.weight.where(self.weight > 0, 1)
 
 
 def channels_last(image: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Recorder(lightning.Callback):
         self.curve, self.best = state_dict["curve"], state_dict["best"]
         self._sums = defaultdict(list, state_dict["sums"])
 
-    def on_fit_start(
+    def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Take SIGTERM over from Lightning, which puts the former handler back after the fit."""

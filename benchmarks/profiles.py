@@ -64,9 +64,9 @@ PROFILES = {
         ),
         Profile(
             name="cpu",
-            about="real data on two cores: the central 192 mm at 2 mm, 800 steps of 8 slices",
+            about="real data on two cores: the central 192 mm at 2 mm, 1,000 steps of 8 slices",
             budget=Budget(
-                grid=Grid(size=96, spacing=2.0), batch=8, steps=800, interval=200, optim=ADAMW
+                grid=Grid(size=96, spacing=2.0), batch=8, steps=1_000, interval=250, optim=ADAMW
             ),
             plan=(("five_fold", (1,)), ("stratified", (1,))),
             pairs=Pairs(radius=3, sigma=4.0),

@@ -65,8 +65,12 @@ class Recorder(lightning.Callback):
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
     ) -> None:
-        """Before a step all counters agree, so this is where a run is stopped and saved."""
+        """Stop and save between two steps, with Lightning's counters as the last one left them."""
         if self._must_stop(trainer):
+            progress = trainer.fit_loop.epoch_loop.batch_progress
+            progress.total.ready -= 1
+            progress.current.ready -= 1
+            progress.is_last_batch = False
             self._save(trainer)
             raise SIGTERMException
 

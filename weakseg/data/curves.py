@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial import ConvexHull
 
 Curve = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -58,15 +58,14 @@ def ripple(
 
 
 def hull(mask: Mask) -> Curve:
-    """Return the corners of the convex hull of a mask's pixels, in order around it."""
-    points = np.argwhere(mask).astype(float)
-    corners = (points[:, None] + np.array([[-0.5, 0], [0.5, 0], [0, -0.5], [0, 0.5]])).reshape(
-        -1, 2
-    )
-    try:
-        return corners[ConvexHull(corners).vertices]
-    except QhullError as error:  # pragma: no cover - four corners of a pixel span an area
-        raise ValueError(f"a mask of {len(points)} pixels has no hull") from error
+    """Return the corners of the convex hull of a mask, in order around it.
+
+    A pixel counts as its four edge midpoints, so that the hull of a single one has an area.
+    """
+    midpoints = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
+    points = (np.argwhere(mask)[:, None] + midpoints).reshape(-1, 2)
+    corners: Curve = points[ConvexHull(points).vertices]
+    return corners
 
 
 def reach(corners: Curve, angle: NDArray[np.float64]) -> NDArray[np.float64]:

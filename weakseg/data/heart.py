@@ -6,12 +6,12 @@ towards the apex, x to the right of the image and y downwards.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 
 GROUPS: Final = ("DCM", "HCM", "MINF", "NOR", "RV")
 
@@ -27,11 +27,11 @@ class _Norm(NamedTuple):
 
 
 _NORMS: Final = {
-    "DCM": _Norm(radius=33.0, wall=8.0, rv_depth=27.0, ejection=0.20, rv_ejection=0.35),
-    "HCM": _Norm(radius=24.5, wall=13.0, rv_depth=24.0, ejection=0.66, rv_ejection=0.55),
-    "MINF": _Norm(radius=29.5, wall=8.5, rv_depth=24.0, ejection=0.32, rv_ejection=0.45),
-    "NOR": _Norm(radius=26.0, wall=8.5, rv_depth=27.0, ejection=0.59, rv_ejection=0.55),
-    "RV": _Norm(radius=23.5, wall=8.0, rv_depth=41.0, ejection=0.54, rv_ejection=0.30),
+    "DCM": _Norm(radius=35.5, wall=8.8, rv_depth=34.0, ejection=0.20, rv_ejection=0.35),
+    "HCM": _Norm(radius=26.0, wall=10.5, rv_depth=38.0, ejection=0.66, rv_ejection=0.55),
+    "MINF": _Norm(radius=29.5, wall=9.3, rv_depth=23.0, ejection=0.32, rv_ejection=0.45),
+    "NOR": _Norm(radius=25.5, wall=8.3, rv_depth=39.0, ejection=0.59, rv_ejection=0.55),
+    "RV": _Norm(radius=24.0, wall=7.3, rv_depth=63.0, ejection=0.54, rv_ejection=0.30),
 }
 
 
@@ -46,11 +46,12 @@ class Heart:
     rv_depth: float
     rv_height: float  # half height of the RV, in radii of the LV with its wall
     rv_length: float  # share of the LV's length that the RV reaches down
+    outflow: float  # how far the RV reaches over the base
     septum: float  # direction from the LV to the RV
     tilt: tuple[float, float]  # of the base plane against the slices, mm per mm along x and y
     lean: tuple[float, float]  # how far the axis moves per mm of z
-    oval: tuple[float, float, float, float]  # harmonics 2 and 3 of the LV outline
-    rv_shape: tuple[float, float, float, float]  # harmonics 2 and 3 of the RV outline
+    oval: tuple[float, ...]  # harmonics 2 and 3 of the LV outline
+    rv_shape: tuple[float, ...]  # harmonics 2 and 3 of the RV outline
     patch: tuple[float, float, float]  # direction, angular width, relative change of the wall
     papillary: tuple[float, float, float]  # two directions, size mm
 
@@ -90,8 +91,9 @@ def sample_heart(group: str, rng: np.random.Generator) -> tuple[Heart, Heart]:
         radius=radius,
         wall=norm.wall * rng.uniform(0.88, 1.15),
         rv_depth=norm.rv_depth * rng.uniform(0.85, 1.15),
-        rv_height=rng.uniform(0.98, 1.2),
+        rv_height=rng.uniform(1.0, 1.2),
         rv_length=rng.uniform(0.78, 0.97),
+        outflow=rng.uniform(0.0, 4.0),
         septum=septum,
         tilt=(rng.normal(0, 0.07), rng.normal(0, 0.07)),
         lean=(rng.normal(0.08, 0.07), rng.normal(0.0, 0.07)),
@@ -110,7 +112,7 @@ def sample_heart(group: str, rng: np.random.Generator) -> tuple[Heart, Heart]:
 def _contract(heart: Heart, norm: _Norm, rng: np.random.Generator) -> Heart:
     """Return the heart at end systole; the volume of its wall is conserved."""
     ejection = float(np.clip(norm.ejection + rng.normal(0, 0.05), 0.08, 0.75))
-    drop = 20.0 * ejection
+    drop = 15.0 * ejection
     stretch = heart.length / (heart.length - drop)
     radius = heart.radius * float(np.sqrt((1 - ejection) * stretch))
     outer = (heart.radius + heart.wall) ** 2 - heart.radius**2
@@ -166,35 +168,36 @@ def tissue(heart: Heart, x: Field, y: Field, z: float, soft: float) -> Tissue:
 
 def edge(distance: Field, soft: float) -> Field:
     """Return 1 inside (negative distances), 0 outside, a ramp ``soft`` mm wide between."""
-    return np.clip(0.5 - distance / soft, 0, 1).astype(np.float32)
+    share: Field = np.clip(0.5 - distance / soft, 0, 1).astype(np.float32)
+    return share
 
 
 def _taper(level: Field, end: float, power: float) -> Field:
     """Return the relative radius at a level: 1 at the base (0), 0 at ``end``."""
-    return np.sqrt(np.clip(1 - np.clip(level / end, 0, 1) ** power, 0, 1)).astype(np.float32)
+    rest = np.clip(1 - np.clip(level / end, 0, 1) ** power, 0, 1)
+    return np.asarray(np.sqrt(rest), np.float32)
 
 
 def _harmonics(angle: Field, terms: tuple[float, ...]) -> Field:
-    a2, b2, a3, b3 = terms
-    return (
-        1
-        + a2 * np.cos(2 * angle)
-        + b2 * np.sin(2 * angle)
-        + a3 * np.cos(3 * angle)
-        + b3 * np.sin(3 * angle)
-    ).astype(np.float32)
+    """Return the relative radius of a wavy outline; terms are cos 2a, sin 2a, cos 3a, sin 3a."""
+    waves = (np.cos(2 * angle), np.sin(2 * angle), np.cos(3 * angle), np.sin(3 * angle))
+    outline = 1 + sum(term * wave for term, wave in zip(terms, waves, strict=True))
+    return np.asarray(outline, np.float32)
 
 
 def _right_ventricle(
     heart: Heart, x: Field, y: Field, level: Field, soft: float
 ) -> tuple[Field, Field]:
-    """Return the RV and the RV with its wall; the LV still has to be taken out of both."""
-    reach = heart.radius + heart.wall
+    """Return the RV and the RV with its wall; the LV still has to be taken out of both.
+
+    It is an oval whose near end lies inside the LV, so that a crescent remains.
+    """
+    reach = (heart.radius + heart.wall) * _taper(level, 1.1, 2.6)
     taper = _taper(level, heart.rv_length, 2.2)
-    above = np.clip(-level * heart.length, 0, 40)  # mm over the base: the outflow tract
-    centre = 0.55 * reach + 0.3 * above
-    across = (reach + heart.rv_depth * taper - 0.55 * reach) * taper**0.3 - 0.4 * above
-    along = heart.rv_height * reach * taper - 0.75 * above
+    above = np.clip(-level * heart.length, 0, 25)  # mm over the base: the outflow tract
+    near, far = -0.3 * reach, reach + heart.rv_depth * taper
+    centre, across = (near + far) / 2 + 0.3 * above, (far - near) / 2 * taper**0.3 - 0.4 * above
+    along = heart.rv_height * reach * taper**0.8 - 0.75 * above
     cos, sin = np.cos(heart.septum), np.sin(heart.septum)
     u = x * cos + y * sin - centre
     v = y * cos - x * sin - 0.8 * above
@@ -203,7 +206,7 @@ def _right_ventricle(
     across, along = np.maximum(across, 0.5), np.maximum(along, 0.5)
     ratio = np.hypot(u / across, v / along) / outline
     distance = (ratio - 1) * np.sqrt(across * along)
-    distance = distance + np.where((taper < 0.05) | (above > 22), 50.0, 0.0)
+    distance = distance + np.where((taper < 0.05) | (above > heart.outflow), 50.0, 0.0)
     return edge(distance, soft), edge(distance - 3.0, soft)
 
 
@@ -213,11 +216,13 @@ def _atria(heart: Heart, x: Field, y: Field, level: Field, soft: float) -> tuple
     u, v = x * cos + y * sin, y * cos - x * sin
     radius = heart.radius
     chambers = np.full_like(x, np.inf)
-    # Left atrium, aortic root, right atrium: (towards the RV, along the septum, radius).
+    # Left atrium, aortic root, right atrium, pulmonary trunk: (towards the RV, along the septum,
+    # radius), in radii of the LV.
     for du, dv, size in (
         (-0.35, -0.1, 0.85),
         (0.7, 0.25, 0.5),
         (1.35, -0.75, 0.8),
+        (1.25, 0.95, 0.55),
     ):
         distance = np.hypot(u - du * radius, (v - dv * radius) * 1.15) - size * radius
         chambers = np.minimum(chambers, distance.astype(np.float32))
@@ -228,7 +233,7 @@ def _papillary(heart: Heart, x: Field, y: Field, level: Field, soft: float) -> F
     """Return the two papillary muscles, which run through the middle of the cavity's length."""
     first, second, size = heart.papillary
     grown = size * np.sqrt(np.clip(1 - ((level - 0.5) / 0.32) ** 2, 0, 1)).astype(np.float32)
-    seat = 0.62 * heart.radius * _taper(level, 1.0, 2.6)
+    seat = 0.68 * heart.radius * _taper(level, 1.0, 2.6)
     share = np.zeros_like(x)
     for direction in (first, second):
         distance = np.hypot(x - seat * np.cos(direction), y - seat * np.sin(direction)) - grown

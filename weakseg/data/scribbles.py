@@ -6,7 +6,7 @@ of background about 15 mm outside the heart. Far-away background stays unlabelle
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ COVERAGE: Final = (0.0066, 0.101, 0.140, 0.097)
 
 BACKGROUND, RV, WALL, CAVITY = range(4)
 SPREAD: Final = (0.2, 0.4, 0.35, 0.4)  # of log length between slices, per class
-PIXELS_PER_LENGTH: Final = 1.09  # 4 / pi for a straight line, less where turns overlap
+PIXELS_PER_LENGTH: Final = 1.07  # 4 / pi for a straight line, less where turns overlap
 EDGE: Final = 2  # pixels around the heart's box
 
 
@@ -121,7 +121,7 @@ def _inside(
 
 def _spiral(mask: Mask, wanted: float, rng: np.random.Generator) -> list[Curve]:
     """Wind one line inwards along contours of the distance to the mask's boundary."""
-    depth = _tilted(ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 0.7), rng)
+    depth = _tilted(ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 0.7), 0.45, rng)
     level, backwards = rng.uniform(0.32, 0.56), rng.random() < 0.5
     pieces: list[Curve] = []
     left = wanted
@@ -140,10 +140,12 @@ def _spiral(mask: Mask, wanted: float, rng: np.random.Generator) -> list[Curve]:
     return [curves.smooth(np.concatenate(pieces), 2.0)] if pieces else []
 
 
-def _tilted(depth: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _tilted(
+    depth: NDArray[np.float64], spread: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Weigh a depth map so that its contours lie off centre, as drawn by hand."""
     y, x = (np.linspace(-1, 1, size) for size in depth.shape)
-    lean = rng.normal(0, 0.45, 2)
+    lean = rng.normal(0, spread, 2)
     return np.asarray(depth * np.exp(lean[0] * y[:, None] + lean[1] * x))
 
 
@@ -151,7 +153,8 @@ def _arcs(wall: Mask, cavity: Mask, wanted: float, rng: np.random.Generator) -> 
     """Draw one to four arcs half-way between the inner and the outer border of a wall."""
     outer = ndimage.distance_transform_edt(wall | cavity)
     middle = outer / np.maximum(outer + ndimage.distance_transform_edt(~cavity), 1e-9)
-    ring = _ring(ndimage.gaussian_filter(middle, 0.7), rng.uniform(0.4, 0.56), backwards=False)
+    middle = _tilted(ndimage.gaussian_filter(middle, 0.7), 0.15, rng)
+    ring = _ring(middle, rng.uniform(0.4, 0.56), backwards=False)
     if ring is None:
         return []
     ring = curves.start_at(ring, int(rng.integers(len(ring) - 1)))
@@ -167,7 +170,7 @@ def _arcs(wall: Mask, cavity: Mask, wanted: float, rng: np.random.Generator) -> 
 
 def _ring(field: NDArray[np.float64], level: float, backwards: bool) -> Curve | None:
     """Return the longest contour of a field, closed and smoothed, or None."""
-    found: list[Curve] = find_contours(field, level)
+    found: list[Curve] = cast(Any, find_contours)(field, level)
     if not found:
         return None
     ring = max(found, key=curves.length)

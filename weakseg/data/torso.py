@@ -38,40 +38,50 @@ class Torso:
     lung_value: float
     liver_value: float
     diaphragm: tuple[float, float, float, float]  # y at z = 0, rise per z, curvature, x of the top
+    front: tuple[float, float, float, float]  # of the chest wall: x at z = 0, the rest alike
     chest: tuple[Organ, ...]
     abdomen: tuple[Organ, ...]
 
 
 def noise(shape: tuple[int, int], cell: int, rng: np.random.Generator) -> Field:
-    """Return smooth noise of about unit variance whose bumps are ``cell`` pixels wide."""
-    coarse = [size // cell + 4 for size in shape]
-    grid = rng.standard_normal(coarse).astype(np.float32)
-    zoomed = ndimage.zoom(grid, cell, order=2, mode="nearest", prefilter=False)
-    start = rng.integers(0, cell + 1, 2)
-    cut = zoomed[start[0] : start[0] + shape[0], start[1] : start[1] + shape[1]]
-    return np.ascontiguousarray(cut * 1.6)
+    """Return smooth noise of about unit variance whose bumps are ``cell`` pixels wide.
+
+    It is white noise on a coarse grid, interpolated with quadratic B-splines: steps, averaged
+    over a cell twice.
+    """
+    coarse = rng.standard_normal([size // cell + 4 for size in shape], dtype=np.float32)
+    field = coarse.repeat(cell, axis=0).repeat(cell, axis=1)
+    for axis in (0, 1, 0, 1):
+        field = ndimage.uniform_filter1d(field, cell, axis=axis)
+    top, left = cell + rng.integers(0, cell, 2)
+    return np.ascontiguousarray(1.8 * field[top : top + shape[0], left : left + shape[1]])
 
 
 def sample_torso(
-    half: tuple[float, float], offset: tuple[float, float], bottom: float, rng: np.random.Generator
+    half: tuple[float, float],
+    offset: tuple[float, float],
+    edges: tuple[float, float],
+    rng: np.random.Generator,
 ) -> Torso:
     """Draw the surroundings.
 
     Args:
         half: half the field of view along x and y.
         offset: the image's centre as seen from the heart, (x, y).
-        bottom: y of the lowest point of the heart.
+        edges: x of the leftmost and y of the lowest point of the heart.
         rng: source of the draw.
     """
-    floor = bottom + rng.uniform(1.0, 8.0)
+    floor = edges[1] + rng.uniform(0.0, 7.0)
+    front = edges[0] - rng.uniform(6.0, 24.0)
     return Torso(
         middle=(offset[0] + rng.normal(0, 4), offset[1] + rng.normal(0, 8)),
         half=(half[0] * rng.uniform(0.84, 0.98), half[1] * rng.uniform(1.0, 1.3)),
         fat=rng.uniform(7, 20),
         fat_value=rng.uniform(0.85, 1.3),
-        muscle_value=rng.uniform(0.22, 0.36),
-        lung_value=rng.uniform(0.07, 0.17),
-        liver_value=rng.uniform(0.3, 0.48),
+        muscle_value=rng.uniform(0.18, 0.32),
+        lung_value=rng.uniform(0.09, 0.2),
+        liver_value=rng.uniform(0.32, 0.55),
+        front=(front, rng.uniform(0.1, 0.35), rng.uniform(0.001, 0.004), rng.uniform(-25, 15)),
         diaphragm=(floor, rng.uniform(0.1, 0.3), rng.uniform(0.0008, 0.003), rng.uniform(-40, 20)),
         chest=_chest(rng),
         abdomen=_abdomen(floor, rng),
@@ -133,24 +143,44 @@ def paint(image: Field, share: Field, value: Field | float) -> None:
     image += share * (value - image)
 
 
-def render(torso: Torso, x: Field, y: Field, z: float, soft: float) -> Field:
-    """Return the slice at z as float32 [H, W]; x and y are where its pixels lie."""
+def render(torso: Torso, x: Field, y: Field, z: float, soft: float, patches: Field) -> Field:
+    """Return the slice at z as float32 [H, W].
+
+    Args:
+        torso: whose.
+        x: where the pixels lie, mm to the right of the heart's axis, rising along W.
+        y: the same, downwards.
+        z: the same, towards the apex.
+        soft: width of the edges, mm.
+        patches: noise [H, W] that makes muscle, fat and bowel patchy.
+    """
     image = np.full(x.shape, 0.015, np.float32)
-    ratio = np.abs((x - torso.middle[0]) / torso.half[0]) ** 3
-    ratio += np.abs((y - torso.middle[1]) / torso.half[1]) ** 3
-    skin = (np.cbrt(ratio) - 1) * min(torso.half)
+    skin = _skin(torso, x, y) + patches
+    streaky = torso.muscle_value + np.clip(0.8 * patches - 0.5, 0, 0.6) * torso.fat_value
     paint(image, edge(skin, soft), torso.fat_value)
-    paint(image, edge(skin + torso.fat, soft), torso.muscle_value)
+    paint(image, edge(skin + torso.fat, soft), streaky)
     inner = edge(skin + torso.fat + 11, soft)
     paint(image, inner, torso.lung_value)
     for organ in torso.chest:
         _paint_organ(image, inner, organ, x, y, z, soft)
+    start, rise, bend, middle = torso.front
+    wall = x - start - rise * z + bend * (y - middle) ** 2
+    paint(image, inner * edge(wall, soft), streaky)
+    paint(image, inner * edge(np.abs(wall + 5) - 2.5, soft), 0.8 * torso.fat_value)
     top, rise, bend, middle = torso.diaphragm
     below = inner * edge(top - rise * z + bend * (x - middle) ** 2 - y, soft)
-    paint(image, below, torso.liver_value)
+    bowel = np.clip((x - middle - 10 * patches) / 30, 0, 1) * np.clip(0.6 * patches, -0.15, 0.5)
+    paint(image, below, torso.liver_value + bowel)
     for organ in torso.abdomen:
         _paint_organ(image, below, organ, x, y, z, soft)
     return image
+
+
+def _skin(torso: Torso, x: Field, y: Field) -> Field:
+    """Return the distance from the body's surface, negative inside, mm."""
+    ratio = np.abs((x - torso.middle[0]) / torso.half[0]) ** 3
+    ratio += np.abs((y - torso.middle[1]) / torso.half[1]) ** 3
+    return np.asarray((np.cbrt(ratio) - 1) * min(torso.half), np.float32)
 
 
 def _paint_organ(

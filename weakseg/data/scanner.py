@@ -135,7 +135,7 @@ def _insert_heart(
     image: Field, heart: Heart, place: _Place, scan: Scan, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Paint the heart into the image, in place; return the slice's reference."""
-    reach = heart.radius + heart.wall + heart.rv_depth + 40
+    reach = heart.radius + heart.wall + heart.rv_depth + 15
     box = tuple(
         slice(*np.searchsorted(axis, (-reach, reach))) for axis in (place.y[:, 0], place.x[0])
     )

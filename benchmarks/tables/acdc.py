@@ -86,6 +86,14 @@ ACDC = Table(
             note="K (1 - p.p) + (1 - K) p.p, which cannot be minimised by K = 0",
         ),
         Row(
+            "AttenScribble, weights 0.03",
+            Method(
+                attention=ATTENTION,
+                losses=(PartialCE(), MaskedCRF(weight=0.03), AttentiveSimilarity(weight=0.03)),
+            ),
+            note="both pairwise terms at 0.03 in place of the released 0.1",
+        ),
+        Row(
             "AttenScribble, level 4",
             Method(attention=Attention(layers=("encoder.3",)), losses=ALL_TERMS),
             note="attention one level deeper, stride 8",

@@ -23,8 +23,8 @@ def predict(network: Network, source: Resident, case: Case, grid: Grid) -> np.nd
         uint8 [Z, H, W], class of each voxel of the native volume.
     """
     at = source.where[case.name]
-    device = next(network.parameters()).device
-    image = torch.from_numpy(source.image[at.start : at.stop].copy()).to(device)
+    image = torch.from_numpy(source.image[at.start : at.stop].copy())
+    image = image.to(next(network.parameters()))  # device and precision
     probs = network.predict(channels_last(image)).softmax(dim=1)
     return grid.native(probs, at.window, at.shape).cpu().numpy()
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import lightning
 import pandas as pd
@@ -18,6 +18,8 @@ from weakseg import checkpoints
 from weakseg.diagnostics import similarity_parameters
 from weakseg.results import CURVE, write_csv
 from weakseg.segmenter import TEST, VALIDATION, Segmenter
+
+T = TypeVar("T")
 
 SPLITS = {VALIDATION: "val", TEST: "test"}
 
@@ -100,8 +102,9 @@ class Recorder(lightning.Callback):
         self._add(step, "train", "lr", trainer.optimizers[0].param_groups[0]["lr"])
         for loader, split in SPLITS.items():
             self._evaluate(trainer, module, loader, split, step)
-        for name in module.statistics[0] if module.statistics else ():
-            known = torch.tensor([row[name] for row in module.statistics], dtype=torch.float64)
+        statistics = [row for part in _of_ranks(trainer, module.statistics) for row in part]
+        for name in statistics[0] if statistics else ():
+            known = torch.tensor([row[name] for row in statistics], dtype=torch.float64)
             self._add(step, "val", f"similarity/{name}", known.nanmean().item())
         for name, value in similarity_parameters(module.network).items():
             self._add(step, "val", f"similarity/{name}", value)
@@ -194,8 +197,13 @@ def _over_ranks(
     trainer: lightning.Trainer, dice: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     own = {name: value.cpu() for name, value in dice.items()}
+    return {name: value for part in _of_ranks(trainer, own) for name, value in part.items()}
+
+
+def _of_ranks(trainer: lightning.Trainer, own: T) -> list[T]:
+    """Return what each rank holds; every rank has to call this."""
     if trainer.world_size == 1:
-        return own
-    parts: list[dict[str, torch.Tensor]] = [{}] * trainer.world_size
+        return [own]
+    parts = [own] * trainer.world_size
     torch.distributed.all_gather_object(parts, own)
-    return {name: value for part in parts for name, value in part.items()}
+    return parts

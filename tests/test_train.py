@@ -1,0 +1,155 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks.plan import Run
+from benchmarks.runner import execute
+from benchmarks.tables import TABLES
+from tests.runs import CPU, differing, outcome, tiny
+from weakseg.config import Compute, Optim
+from weakseg.data.dataset import Dataset
+from weakseg.data.splits import split
+from weakseg.losses import Objective
+from weakseg.models import UNet
+from weakseg.results import read_csv
+from weakseg.train import Method, build_network, fit_and_test
+from weakseg.types import IGNORE_INDEX, Batch
+
+ROWS = [(table.name, row.label) for table in TABLES.values() for row in table.rows]
+
+
+def train(
+    run: Run, phantom: Dataset, cache: Path, out: Path, compute: Compute = CPU
+) -> pd.DataFrame:
+    return fit_and_test(
+        run.method, run.budget, phantom, split(run.scheme, phantom.cases, run.fold),
+        seed=run.seed, out=out, cache=cache, compute=compute,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "label"), ROWS)
+def test_every_row_trains_one_step_and_is_scored(
+    table: str, label: str, phantom: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    run = tiny(phantom, label=label, steps=1, interval=1)
+    assert execute(run, phantom, root=tmp_path, cache=cache, compute=CPU)
+    out = run.directory(tmp_path)
+    assert not (out / "error.txt").exists()
+    parts = split(run.scheme, phantom.cases, run.fold)
+    values = read_csv(out / "values.csv")
+    lines = values.groupby(["selection", "split"]).size()
+    classes = len(phantom.classes)
+    assert lines.to_dict() == {
+        ("last", "val"): len(parts.val) * classes,
+        **{(s, "test"): len(parts.test) * classes for s in ("last", "best-val", "best-test")},
+    }
+    assert len(list((out / "predictions").iterdir())) == len(parts.test)
+    curve = read_csv(out / "curve.csv")
+    known = {*curve.loc[curve["split"] == "train", "quantity"]}
+    assert known == {"loss", "lr", *(term.name for term in run.method.losses)}
+    assert np.isfinite(curve.loc[curve["split"] == "train", "value"]).all()
+    if run.method.attention is not None:
+        kept = curve[curve["quantity"].str.startswith("similarity/")]
+        defined = kept[~kept["quantity"].str.endswith("correlation")]
+        assert {"mean", "std", "b"} <= {q.rpartition("/")[2] for q in defined["quantity"]}
+        assert np.isfinite(defined["value"]).all()
+    record = json.loads((out / "run.json").read_text())
+    assert (record["row"], record["status"], record["threads"]) == (label, "done", 1)
+    assert not list(out.glob("*.ckpt"))
+
+
+@pytest.mark.parametrize(("table", "label"), ROWS)
+def test_every_row_takes_a_step_in_half_precision(table: str, label: str, phantom: Dataset) -> None:
+    run = tiny(phantom, label=label)
+    network = build_network(run.method, run.budget, phantom, seed=0)
+    objective = Objective(run.method.losses)
+    image, label_ = torch.rand(2, 1, 32, 32), torch.randint(0, 4, (2, 32, 32))
+    if run.method.supervision == "scribble":
+        label_[:, 4:] = IGNORE_INDEX
+    with torch.autocast("cpu", torch.bfloat16):
+        total = objective.total(objective(network(image), Batch(image, label_, ["one", "two"])))
+    total.backward()
+    assert total.dtype == torch.float32
+    assert torch.isfinite(total)
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+def test_initial_weights_depend_on_the_seed_and_hosts_are_alike(phantom: Dataset) -> None:
+    plain, attended = (tiny(phantom, label=label) for label in ("pCE", "AttenScribble"))
+    host = build_network(plain.method, plain.budget, phantom, seed=0).state_dict()
+    other = build_network(plain.method, plain.budget, phantom, seed=1).state_dict()
+    with_attention = build_network(attended.method, attended.budget, phantom, seed=0).state_dict()
+    assert all(torch.equal(value, with_attention[name]) for name, value in host.items())
+    assert any(not torch.equal(value, other[name]) for name, value in host.items())
+
+
+def test_a_run_repeated_is_the_same_bit_by_bit(
+    phantom: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    run = tiny(phantom, steps=4, interval=2)
+    for root in (tmp_path / "one", tmp_path / "other"):
+        execute(run, phantom, root=root, cache=cache, compute=CPU)
+    assert differing(outcome(run, tmp_path / "one"), outcome(run, tmp_path / "other")) == []
+
+
+def test_selections_follow_the_curves(phantom: Dataset, cache: Path, tmp_path: Path) -> None:
+    run = tiny(phantom, label="full supervision", steps=9, interval=3)
+    run = replace(run, budget=replace(run.budget, batch=4))
+    train(run, phantom, cache, tmp_path)
+    curve = read_csv(tmp_path / "curve.csv")
+    dice = curve[curve["quantity"] == "dice"].set_index(["split", "step"])["value"]
+    last = torch.load(tmp_path / "last.pt", weights_only=True)
+    for name in ("val", "test"):
+        best = torch.load(tmp_path / f"best-{name}.pt", weights_only=True)
+        same = all(torch.equal(value, last[key]) for key, value in best.items())
+        assert same == (dice[name].idxmax() == 9)
+
+
+def normalised_by_instance(phantom: Dataset) -> Run:
+    """All three terms; statistics of a batch and dropout would differ between devices.
+
+    SGD, since Adam turns the rounding of a gradient that is zero, such as that of a bias before a
+    norm, into a whole step.
+    """
+    run = tiny(phantom, steps=4, interval=2)
+    unet = UNet(widths=run.method.network.widths, dropout=(0.0,) * 5, norm="instance")
+    method = replace(run.method, network=unet)
+    return replace(run, method=method, budget=replace(run.budget, batch=4, optim=Optim()))
+
+
+def test_f29_two_processes_train_the_same_network_as_one(
+    phantom: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    run = normalised_by_instance(phantom)
+    assert {term.name for term in run.method.losses} == {
+        "partial_ce", "masked_crf", "attentive_similarity",
+    }  # fmt: skip
+    found = {}
+    for devices in (1, 2):
+        out = tmp_path / str(devices)
+        compute = replace(CPU, devices=devices)
+        values = train(run, phantom, cache, out, compute)
+        weights = torch.load(out / "last.pt", weights_only=True)
+        found[devices] = weights, read_csv(out / "curve.csv"), values
+    for name, value in found[1][0].items():
+        torch.testing.assert_close(found[2][0][name], value, atol=1e-6, rtol=0, msg=name)
+    curves = [found[devices][1] for devices in (1, 2)]
+    for curve in curves:  # statistics of K are of the first process's cases
+        curve.drop(curve[curve["quantity"].str.startswith("similarity")].index, inplace=True)
+    pd.testing.assert_frame_equal(
+        *(curve.reset_index(drop=True) for curve in curves), atol=2e-5, rtol=2e-5
+    )
+    scored = found[2][2].groupby(["selection", "split", "case", "class"]).size()
+    assert (scored == 1).all()
+
+
+def test_f25_budgets_and_methods_of_no_use_are_refused(phantom: Dataset) -> None:
+    with pytest.raises(ValueError, match="steps must be a multiple of interval, got 5 and 2"):
+        replace(tiny(phantom).budget, steps=5, interval=2)
+    with pytest.raises(ValueError, match="at least one loss term"):
+        Method(losses=())

@@ -121,4 +121,4 @@ def render(table: TableName, results: Path = Path("results")) -> None:
 
 
 if __name__ == "__main__":
-    auto_cli({"run": run, "status": status, "render": render}, as_positional=True)
+    auto_cli({"run": run, "status": status, "render": render}, as_positional=True, prog="python -m benchmarks")

@@ -31,7 +31,7 @@ holds ``IGNORE_INDEX`` where nobody drew."""
 _CLASS_COLOURS: Final = ("#4aa8ff", "#35d07f", "#ff5a4d", "#ffc531", "#c77dff", "#8be9fd")
 _BACKGROUND_STROKE: Final = "#e6c84b"
 _LINES: Final = ("-", "--", ":")
-_PER_LINE: Final = 6
+_PER_LINE: Final = 7
 _MARGIN: Final = 0.22
 _DPI: Final = 130
 
@@ -94,8 +94,8 @@ def draw_cases(
     )
     chosen = {name: str(ranked.index[index]) for name, index in reversed(picked.items())}
     panels = 3 + len(table.rows)
-    columns = min(panels, _PER_LINE)
-    lines = -(-panels // columns)
+    lines = -(-panels // _PER_LINE)
+    columns = -(-panels // lines)
     height = max(len(chosen), 1) * (lines * 2.3 + 0.35) + 0.9
     figure = Figure(figsize=(columns * 1.9, height), layout="constrained")
     blocks = figure.subfigures(max(len(chosen), 1), 1, squeeze=False).ravel()

@@ -1,0 +1,117 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from benchmarks.plan import Run, runs
+from benchmarks.profiles import PROFILES, Pairs, Profile
+from benchmarks.spec import Row, Table
+from benchmarks.tables import TABLES
+from weakseg.config import override
+from weakseg.losses import PartialCE
+
+ACDC = TABLES["acdc"]
+BY_LABEL = {row.label: row for row in ACDC.rows}
+ROW = BY_LABEL["AttenScribble"]
+TINY = PROFILES["tiny"]
+
+
+def plan(
+    table: Table = ACDC, profile: Profile = TINY, row: Row = ROW, content: str = "c0ffee"
+) -> Run:
+    (run,) = runs(table, profile, (row,), "phantom", content)
+    return run
+
+
+def test_labels_of_table_and_row_are_no_part_of_the_identity() -> None:
+    renamed = plan(replace(ACDC, name="other", title="Other"), row=replace(ROW, label="ours"))
+    noted = plan(row=replace(ROW, note="a note", reported=()))
+    assert renamed.row == "ours"
+    assert renamed.id == noted.id == plan().id
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        plan(profile=override(TINY, "budget.steps", 6)),
+        plan(profile=override(TINY, "budget.optim.lr", 0.5)),
+        plan(profile=replace(TINY, name="other")),
+        plan(profile=replace(TINY, seeds=(1,))),
+        plan(profile=replace(TINY, plan=(("stratified", (2,)),))),
+        plan(profile=replace(TINY, plan=(("five_fold", (1,)),))),
+        plan(content="decade"),
+        plan(row=replace(ROW, version=2)),
+        plan(row=replace(ROW, method=override(ROW.method, "losses.masked_crf.weight", 0.2))),
+        plan(row=replace(ROW, method=override(ROW.method, "supervision", "dense"))),
+    ],
+    ids=[
+        "steps",
+        "lr",
+        "profile",
+        "seed",
+        "fold",
+        "scheme",
+        "content",
+        "version",
+        "weight",
+        "labels",
+    ],
+)
+def test_everything_that_can_change_the_result_changes_the_identity(other: Run) -> None:
+    assert other.id != plan().id
+
+
+def test_every_row_has_an_identity_of_its_own_under_every_profile() -> None:
+    ids = [
+        run.id
+        for profile in PROFILES.values()
+        for run in runs(ACDC, profile, ACDC.rows, "real", "c0ffee")
+    ]
+    assert len(set(ids)) == len(ids)
+
+
+def test_all_rows_have_one_fold_before_any_has_two_and_one_seed_before_two() -> None:
+    rows = (BY_LABEL["pCE"], ROW)
+    profile = replace(TINY, plan=(("five_fold", (1, 2)), ("stratified", (1,))), seeds=(0, 1))
+    found = [(r.seed, r.scheme, r.fold, r.row) for r in runs(ACDC, profile, rows, "real", "c")]
+    assert found == [
+        (seed, scheme, fold, label)
+        for seed in (0, 1)
+        for scheme, fold in (("five_fold", 1), ("five_fold", 2), ("stratified", 1))
+        for label in ("pCE", "AttenScribble")
+    ]
+
+
+def test_a_profile_sizes_the_network_and_the_windows_of_terms_and_attention() -> None:
+    run = plan(profile=replace(TINY, widths=(2, 2, 2, 4, 4), pairs=Pairs(radius=4, sigma=4.5)))
+    method = run.method
+    assert method.network.widths == (2, 2, 2, 4, 4)
+    assert method.attention is not None
+    assert method.attention.radius == 4
+    terms = {term.name: term for term in method.losses}
+    assert terms["partial_ce"] == PartialCE()
+    crf: Any = terms["masked_crf"]
+    similarity: Any = terms["attentive_similarity"]
+    assert (crf.radius, crf.sigma_xy, crf.sigma_intensity) == (4, 4.5, 0.1)
+    assert (similarity.radius, similarity.sigma) == (4, 4.5)
+
+
+def test_windows_of_a_row_without_attention_are_sized_too() -> None:
+    assert plan(row=BY_LABEL["pCE"]).method.attention is None
+    assert plan(row=BY_LABEL["pCE + masked CRF"]).method.losses[1].radius == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["paper", "gpu"])
+@pytest.mark.parametrize("row", ACDC.rows, ids=lambda row: row.label)
+def test_the_profiles_of_the_released_grid_change_nothing_in_a_row(name: str, row: Row) -> None:
+    profile = PROFILES[name]
+    for run in runs(ACDC, profile, (row,), "real", "c"):
+        assert run.method == row.method
+        assert run.budget == profile.budget
+
+
+def test_the_record_of_a_run_spells_the_configuration_out() -> None:
+    record = plan().describe()
+    assert record["run"] == plan().id
+    assert record["budget"]["steps"] == 4  # type: ignore[index]
+    assert record["method"]["attention"]["radius"] == 1  # type: ignore[index]

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -121,7 +122,8 @@ def _fresh(path: Path) -> bool:
 
 
 def _name(run: Run) -> str:
-    return f"{run.row} ({run.scheme} {run.fold}, seed {run.seed})"
+    """Return the name as markup, in which square brackets of a label stay what they are."""
+    return escape(f"{run.row} ({run.scheme} {run.fold}, seed {run.seed})")
 
 
 def _step(state: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from benchmarks.plan import DONE, FAILED, Run
 from benchmarks.progress import Display
@@ -80,9 +81,13 @@ def dispatch(
 def _devices(jobs: int, each: int) -> list[str | None]:
     """Return the GPUs of each worker, or None where it may choose."""
     there = torch.cuda.device_count()
-    if there <= each or "CUDA_VISIBLE_DEVICES" in os.environ:
+    if there <= each:
         return [None] * jobs
-    return [",".join(str((index * each + i) % there) for i in range(each)) for index in range(jobs)]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(index) for index in range(there)]
+    return [
+        ",".join(names[(index * each + i) % there] for i in range(each)) for index in range(jobs)
+    ]
 
 
 def _stop(workers: Sequence[BaseProcess]) -> None:
@@ -101,10 +106,13 @@ def _report(runs: list[Run], workers: Sequence[BaseProcess], root: Path, console
     for run in runs:
         failed = run.directory(root) / FAILED
         if failed.exists():
-            console.print(f"[red]{run.row}[/] failed: {failed.read_text().splitlines()[0]}")
-            console.print(f"  full story: {failed}", highlight=False)
+            cause = failed.read_text().splitlines()[0]
+            console.print(f"[red]{escape(run.row)}[/] failed: {escape(cause)}")
+            console.print(f"  full story: {failed}", highlight=False, markup=False)
     for index, worker in enumerate(workers):
         if worker.exitcode:
             log = root / f"worker-{index}.log"
-            console.print(f"[red]a worker ended with code {worker.exitcode}[/]; see {log}")
+            console.print(
+                f"[red]a worker ended with code {worker.exitcode}[/]; see {escape(str(log))}"
+            )
     return int(any(not (run.directory(root) / DONE).exists() for run in runs))

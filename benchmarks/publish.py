@@ -60,17 +60,23 @@ def known_runs(table: str, root: Path) -> list[dict[str, Any]]:
 
 def _current(table: Table, profile: str, data: str, content: str, root: Path) -> list[str]:
     """Names of the runs that the table, as it is defined now, would make or has made."""
-    rows = {row.label: row for row in table.rows}
     found = []
     for record in known_runs(table.name, root):
-        if record["row"] not in rows:
-            continue
         plan = ((record["scheme"], (record["fold"],)),)
         narrowed = _narrow(PROFILES[profile], plan, record["seed"])
-        (expected,) = runs(table, narrowed, (rows[record["row"]],), data, content)
-        if expected.id == record["run"]:
-            found.append(expected.id)
+        expected = runs(table, narrowed, table.rows, data, content)
+        labels = [run.row for run in expected if run.id == record["run"]]
+        if not labels:
+            continue
+        if record["row"] not in labels:
+            _relabel(root / record["run"] / "run.json", record, labels[0])
+        found.append(record["run"])
     return found
+
+
+def _relabel(path: Path, record: dict[str, Any], label: str) -> None:
+    """Give a run the label that its row has now; a label is no part of its identity."""
+    write_text(path, json.dumps(record | {"row": label}, indent=1))
 
 
 def _narrow(

@@ -7,6 +7,7 @@ from typing import Literal
 import pandas as pd
 from jsonargparse import auto_cli
 from rich.console import Console
+from rich.markup import escape
 
 from benchmarks.dispatch import dispatch
 from benchmarks.estimate import seconds_for
@@ -69,10 +70,13 @@ def run(
     try:
         source = dataset(table, data, budget, home / "data", console)
     except (FileNotFoundError, ValueError) as error:
-        console.print(f"[red]the data cannot be used:[/] {error}", highlight=False)
+        console.print(f"[red]the data cannot be used:[/] {escape(str(error))}", highlight=False)
         sys.exit(1)
     kind = "phantom" if source.synthetic else "real"
     todo = runs(chosen_table, budget, wanted, kind, source.content)[part::parts]
+    if not todo:
+        console.print(f"  shard {shard} holds none of the runs: nothing to do")
+        sys.exit(0)
     root, cache = home / "runs", home / "data" / "cache"
     left = [r for r in todo if not (r.directory(root) / DONE).exists()]
     compute, jobs = resolved(compute, jobs, len(left))
@@ -121,4 +125,8 @@ def render(table: TableName, results: Path = Path("results")) -> None:
 
 
 if __name__ == "__main__":
-    auto_cli({"run": run, "status": status, "render": render}, as_positional=True, prog="python -m benchmarks")
+    auto_cli(
+        {"run": run, "status": status, "render": render},
+        as_positional=True,
+        prog="python -m benchmarks",
+    )

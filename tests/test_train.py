@@ -3,33 +3,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from benchmarks.plan import Run
 from benchmarks.runner import execute
 from benchmarks.tables import TABLES
 from tests.runs import CPU, differing, outcome, tiny
-from weakseg.config import Compute, Optim
 from weakseg.data.dataset import Dataset
 from weakseg.data.splits import split
 from weakseg.losses import Objective
-from weakseg.models import UNet
 from weakseg.results import read_csv
 from weakseg.train import Method, build_network, fit_and_test
 from weakseg.types import IGNORE_INDEX, Batch
 
 ROWS = [(table.name, row.label) for table in TABLES.values() for row in table.rows]
-
-
-def train(
-    run: Run, phantom: Dataset, cache: Path, out: Path, compute: Compute = CPU
-) -> pd.DataFrame:
-    return fit_and_test(
-        run.method, run.budget, phantom, split(run.scheme, phantom.cases, run.fold),
-        seed=run.seed, out=out, cache=cache, compute=compute,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("table", "label"), ROWS)
@@ -100,7 +87,10 @@ def test_a_run_repeated_is_the_same_bit_by_bit(
 def test_selections_follow_the_curves(phantom: Dataset, cache: Path, tmp_path: Path) -> None:
     run = tiny(phantom, label="full supervision", steps=9, interval=3)
     run = replace(run, budget=replace(run.budget, batch=4))
-    train(run, phantom, cache, tmp_path)
+    fit_and_test(
+        run.method, run.budget, phantom, split(run.scheme, phantom.cases, run.fold),
+        seed=run.seed, out=tmp_path, cache=cache, compute=CPU,
+    )  # fmt: skip
     curve = read_csv(tmp_path / "curve.csv")
     dice = curve[curve["quantity"] == "dice"].set_index(["split", "step"])["value"]
     last = torch.load(tmp_path / "last.pt", weights_only=True)
@@ -108,44 +98,6 @@ def test_selections_follow_the_curves(phantom: Dataset, cache: Path, tmp_path: P
         best = torch.load(tmp_path / f"best-{name}.pt", weights_only=True)
         same = all(torch.equal(value, last[key]) for key, value in best.items())
         assert same == (dice[name].idxmax() == 9)
-
-
-def normalised_by_instance(phantom: Dataset) -> Run:
-    """All three terms; statistics of a batch and dropout would differ between devices.
-
-    SGD, since Adam turns the rounding of a gradient that is zero, such as that of a bias before a
-    norm, into a whole step.
-    """
-    run = tiny(phantom, steps=4, interval=2)
-    unet = UNet(widths=run.method.network.widths, dropout=(0.0,) * 5, norm="instance")
-    method = replace(run.method, network=unet)
-    return replace(run, method=method, budget=replace(run.budget, batch=4, optim=Optim()))
-
-
-def test_f29_two_processes_train_the_same_network_as_one(
-    phantom: Dataset, cache: Path, tmp_path: Path
-) -> None:
-    run = normalised_by_instance(phantom)
-    assert {term.name for term in run.method.losses} == {
-        "partial_ce", "masked_crf", "attentive_similarity",
-    }  # fmt: skip
-    found = {}
-    for devices in (1, 2):
-        out = tmp_path / str(devices)
-        compute = replace(CPU, devices=devices)
-        values = train(run, phantom, cache, out, compute)
-        weights = torch.load(out / "last.pt", weights_only=True)
-        found[devices] = weights, read_csv(out / "curve.csv"), values
-    for name, value in found[1][0].items():
-        torch.testing.assert_close(found[2][0][name], value, atol=1e-6, rtol=0, msg=name)
-    curves = [found[devices][1] for devices in (1, 2)]
-    for curve in curves:  # statistics of K are of the first process's cases
-        curve.drop(curve[curve["quantity"].str.startswith("similarity")].index, inplace=True)
-    pd.testing.assert_frame_equal(
-        *(curve.reset_index(drop=True) for curve in curves), atol=2e-5, rtol=2e-5
-    )
-    scored = found[2][2].groupby(["selection", "split", "case", "class"]).size()
-    assert (scored == 1).all()
 
 
 def test_f25_budgets_and_methods_of_no_use_are_refused(phantom: Dataset) -> None:

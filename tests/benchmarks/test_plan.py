@@ -54,7 +54,7 @@ def test_labels_of_table_and_row_are_no_part_of_the_identity() -> None:
         "content",
         "version",
         "weight",
-        "labels",
+        "supervision",
     ],
 )
 def test_everything_that_can_change_the_result_changes_the_identity(other: Run) -> None:

@@ -11,10 +11,8 @@ from benchmarks.tables import TABLES
 from tests.runs import CPU, differing, outcome, tiny
 from weakseg.data.dataset import Dataset
 from weakseg.data.splits import split
-from weakseg.losses import Objective
 from weakseg.results import read_csv
 from weakseg.train import Method, build_network, fit_and_test
-from weakseg.types import IGNORE_INDEX, Batch
 
 ROWS = [(table.name, row.label) for table in TABLES.values() for row in table.rows]
 
@@ -48,22 +46,6 @@ def test_every_row_trains_one_step_and_is_scored(
     record = json.loads((out / "run.json").read_text())
     assert (record["row"], record["status"], record["threads"]) == (label, "done", 1)
     assert not list(out.glob("*.ckpt"))
-
-
-@pytest.mark.parametrize(("table", "label"), ROWS)
-def test_every_row_takes_a_step_in_half_precision(table: str, label: str, phantom: Dataset) -> None:
-    run = tiny(phantom, label=label)
-    network = build_network(run.method, run.budget, phantom, seed=0)
-    objective = Objective(run.method.losses)
-    image, label_ = torch.rand(2, 1, 32, 32), torch.randint(0, 4, (2, 32, 32))
-    if run.method.supervision == "scribble":
-        label_[:, 4:] = IGNORE_INDEX
-    with torch.autocast("cpu", torch.bfloat16):
-        total = objective.total(objective(network(image), Batch(image, label_, ["one", "two"])))
-    total.backward()
-    assert total.dtype == torch.float32
-    assert torch.isfinite(total)
-    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in network.parameters())
 
 
 def test_initial_weights_depend_on_the_seed_and_hosts_are_alike(phantom: Dataset) -> None:

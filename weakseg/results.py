@@ -94,7 +94,8 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
     Args:
         path: the file; its folder is made where it is missing.
-        frame: columns of ``RUN_CASES``, ``CURVE``, ``RUNS``, ``CASES``, ``CURVES`` or ``VALUES``, any order.
+        frame: columns of ``RUN_CASES``, ``CURVE``, ``RUNS``, ``CASES``, ``CURVES`` or ``VALUES``,
+            in any order.
 
     Raises:
         ValueError: the columns belong to no schema.

@@ -22,7 +22,7 @@ $(VENV)/.tested: $(VENV)/.installed
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[wandb,test]'
 	@touch $@
 
-reproduce-acdc: $(VENV)/.installed ## the ACDC table; DATA=/path/to/ACDC, PROFILE=paper|gpu|cpu|quick, ROWS="pCE; AttenScribble"
+reproduce-acdc: $(VENV)/.installed ## the ACDC table; DATA=/path/to/ACDC, PROFILE=paper|gpu|cpu|quick|tiny, ROWS="pCE; AttenScribble", ARGS for the rest
 	@$(call RUN,acdc)
 
 reproduce-tiny: $(VENV)/.installed ## the ACDC table in a minute, a few steps a row; its numbers mean nothing

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from benchmarks.dispatch import dispatch
 from benchmarks.estimate import seconds_for
-from benchmarks.options import chosen, narrowed, parse_shard, pick_profile, resolved
+from benchmarks.options import chosen, narrowed, numbers, parse_shard, pick_profile, resolved
 from benchmarks.plan import DONE, runs
 from benchmarks.profiles import PROFILES
 from benchmarks.progress import clock
@@ -32,8 +32,8 @@ def run(
     profile: ProfileName = "auto",
     rows: str = "all",
     scheme: Scheme | None = None,
-    folds: list[int] | None = None,
-    seeds: list[int] | None = None,
+    folds: str = "",
+    seeds: str = "",
     jobs: int | None = None,
     shard: str = "0/1",
     compute: Compute = Compute(),  # noqa: B008
@@ -48,8 +48,8 @@ def run(
         profile: budget; auto is paper on a GPU, else cpu on real data and quick on phantoms.
         rows: labels of the rows to compute, separated by semicolons.
         scheme: split scheme in place of the profile's.
-        folds: folds in place of the profile's.
-        seeds: seeds in place of the profile's.
+        folds: folds in place of the profile's, such as 1,2.
+        seeds: seeds in place of the profile's, such as 0,1,2.
         jobs: runs computed at once; by default one per GPU, or one per core (at most 4).
         shard: i/n computes every n-th run from the i-th, for job arrays.
         compute: accelerator, devices and precision of one run.
@@ -60,13 +60,16 @@ def run(
     chosen_table = TABLES[table]
     wanted = chosen(chosen_table, rows)
     name, why = pick_profile(profile, data)
-    budget = narrowed(PROFILES[name], scheme, tuple(folds or ()), tuple(seeds or ()))
+    budget = narrowed(PROFILES[name], scheme, numbers(folds, "--folds"), numbers(seeds, "--seeds"))
     part, parts = parse_shard(shard)
     console.print(f"[bold]{chosen_table.title}[/], profile [bold]{name}[/] ({why}): {budget.about}")
     others = ", ".join(other for other in PROFILES if other != name)
     console.print(
         f"  another budget: PROFILE={name} or --profile, one of {others}", highlight=False
     )
+    data = data and data.expanduser()
+    if data is not None and not data.is_dir():
+        raise SystemExit(f"DATA (--data): there is no folder {data}")
     try:
         source = dataset(table, data, budget, home / "data", console)
     except (FileNotFoundError, ValueError) as error:
@@ -87,9 +90,9 @@ def run(
         console.print(
             f"  {kind} data, {folds_told}; {len(left)} of {len(todo)} runs to do, {jobs} at once"
         )
-        console.print(
-            f"  about {clock(guess)} on this machine; stop any time, the same command goes on"
-        )
+        about = "under a minute" if guess < 60 else f"about {clock(guess)}"
+        console.print(f"  {about} on this machine; stop any time, the same command goes on")
+        console.print(f"  the workers write to {escape(str(root / 'worker-*.log'))}")
         code = dispatch(
             todo, source.root, root=root, cache=cache, compute=compute, jobs=jobs,
             console=console, guess=guess,

@@ -24,7 +24,7 @@ _INTEGERS: Final = ("fold", "seed", "threads", "steps")
 _SAME: Final = ("content", "profile", "data")
 
 
-def collect(runs: Sequence[Path], into: Path) -> None:
+def collect(runs: Sequence[Path], into: Path, keep: Sequence[str] = ()) -> None:
     """Gather runs of one table, one profile and one data set into ``into``.
 
     A run is done when its directory holds ``values.csv``. Every other run keeps its line in
@@ -34,6 +34,7 @@ def collect(runs: Sequence[Path], into: Path) -> None:
     Args:
         runs: run directories; one that does not exist yet counts as missing.
         into: the results folder; its four CSV files are replaced.
+        keep: names of runs that ``into`` holds already and whose lines stay as they are.
 
     Raises:
         ValueError: no runs, one given twice, or runs of different data or profile; nothing is
@@ -41,20 +42,33 @@ def collect(runs: Sequence[Path], into: Path) -> None:
     """
     if not runs:
         raise ValueError(f"no runs to collect into {into}")
-    records = pd.DataFrame([_record(path) for path in runs], columns=list(RUNS))
+    kept = {name: _lines(into / f"{name}.csv", keep) for name in ("runs", "cases", "curves")}
+    made = pd.DataFrame([_record(path) for path in runs], columns=list(RUNS))
+    records = pd.concat([made, kept["runs"]], ignore_index=True) if keep else made
     _check(records)
     records = records.astype(dict.fromkeys(_INTEGERS, "Int64"))
-    done = [path for path, status in zip(runs, records["status"], strict=True) if status == DONE]
-    cases = _gather(done, "values.csv", CASES)
+    done = [path for path, status in zip(runs, made["status"], strict=True) if status == DONE]
+    cases = _gather(done, "values.csv", CASES, kept["cases"])
     write_csv(into / "runs.csv", records)
     write_csv(into / "cases.csv", cases)
-    write_csv(into / "curves.csv", _gather(done, "curve.csv", CURVES))
+    write_csv(into / "curves.csv", _gather(done, "curve.csv", CURVES, kept["curves"]))
     write_csv(into / "values.csv", summarise_cases(cases))
 
 
-def _gather(runs: Sequence[Path], name: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Join one file of every run, naming the run in each line."""
+def _lines(path: Path, runs: Sequence[str]) -> pd.DataFrame:
+    """Return the lines of some runs; no frame is read where there are none to return."""
+    if not runs:
+        return pd.DataFrame()
+    frame = read_csv(path)
+    return frame[frame["run"].isin(list(runs))]
+
+
+def _gather(
+    runs: Sequence[Path], name: str, columns: Sequence[str], kept: pd.DataFrame
+) -> pd.DataFrame:
+    """Join one file of every run, naming the run in each line, and the lines that are kept."""
     frames = [read_csv(path / name).assign(run=path.name) for path in runs]
+    frames += [kept] if len(kept) else []
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns))
 
 

@@ -61,8 +61,7 @@ def dispatch(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     stopped = False
     try:
-        for worker in workers:
-            worker.start()
+        _start(workers)
         with Display(runs, root, console, guess) as display:
             while any(worker.is_alive() for worker in workers):
                 display.update()
@@ -70,7 +69,7 @@ def dispatch(
             display.update()
     except KeyboardInterrupt:
         stopped = True
-        console.print("saving this step; the same command goes on from here")
+        console.print("stopping after this step; the same command goes on from here")
     finally:
         _stop(workers)
     if stopped or any(w.exitcode in (PREEMPTED, -signal.SIGTERM) for w in workers):
@@ -90,7 +89,19 @@ def _devices(jobs: int, each: int) -> list[str | None]:
     ]
 
 
+def _start(workers: Sequence[BaseProcess]) -> None:
+    """Start workers that Ctrl-C does not reach: they are told to stop by SIGTERM."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        for worker in workers:
+            worker.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _stop(workers: Sequence[BaseProcess]) -> None:
+    """End what still runs, giving it time to save; a second Ctrl-C does not cut that short."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     for worker in workers:
         if worker.is_alive():
             worker.terminate()
@@ -100,6 +111,7 @@ def _stop(workers: Sequence[BaseProcess]) -> None:
             if worker.is_alive():
                 worker.kill()
                 worker.join()
+    signal.signal(signal.SIGINT, before)
 
 
 def _report(runs: list[Run], workers: Sequence[BaseProcess], root: Path, console: Console) -> int:

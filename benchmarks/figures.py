@@ -105,7 +105,7 @@ def draw_cases(
         _draw_case(axes, table, _predictions(table, done, cases, root, case), load(case))
         for row, ax in zip(table.rows, axes[3:], strict=False):
             value = scores[case].get(row.label, float("nan"))
-            ax.set_xlabel(f"Dice {value:.3f}" if value == value else NOTHING, fontsize=9)
+            ax.set_xlabel(f"volume Dice {value:.3f}" if value == value else NOTHING, fontsize=9)
     _legend(figure, table.classes)
     return figure
 

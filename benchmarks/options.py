@@ -68,6 +68,22 @@ def narrowed(
     return replace(profile, plan=plan, seeds=seeds or profile.seeds)
 
 
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """Return the whole numbers of a list such as ``1,2,5``; none for an empty text.
+
+    Raises:
+        SystemExit: something else than numbers and commas.
+
+    Example:
+        >>> numbers("1,2", "--folds")
+        (1, 2)
+    """
+    parts = [part.strip(" []") for part in text.split(",") if part.strip(" []")]
+    if not all(part.isdigit() for part in parts):
+        raise SystemExit(f"{option} takes whole numbers with commas, such as 1,2; got {text!r}")
+    return tuple(int(part) for part in parts)
+
+
 def parse_shard(shard: str) -> tuple[int, int]:
     """Return (i, n) of ``i/n``.
 
@@ -88,7 +104,8 @@ def resolved(compute: Compute, jobs: int | None, runs: int) -> tuple[Compute, in
     """Fill in what the machine decides: runs at once, threads of each, precision.
 
     On a CPU one run per core, at most four, since two small runs side by side are faster than
-    one on two cores; on GPUs one run per GPU and bf16.
+    one on two cores; on GPUs one run per GPU and bf16. The threads of a run do not depend on how
+    many runs there are, since another number of threads rounds differently.
     """
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -96,8 +113,9 @@ def resolved(compute: Compute, jobs: int | None, runs: int) -> tuple[Compute, in
     gpu = torch.cuda.is_available() and compute.accelerator in ("auto", "gpu")
     if jobs is None:
         jobs = torch.cuda.device_count() // compute.devices if gpu else min(4, cores)
-    jobs = max(1, min(jobs, runs))
+    jobs = max(1, jobs)
     threads = compute.threads or max(1, cores // jobs)
+    jobs = max(1, min(jobs, runs))
     precision = compute.precision
     if precision == "auto":
         precision = "bf16-mixed" if gpu else "32-true"

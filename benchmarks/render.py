@@ -113,9 +113,9 @@ def _similarity(table: Table, runs: pd.DataFrame, curves: pd.DataFrame) -> list[
     text = shown.reindex(order)[[c for c in _STATISTICS.values() if c in shown]]
     return [
         "## Similarity at the last step",
-        "K over all pairs inside the window, on validation cases; w and b are the learned weight "
-        "and bias of K = sigmoid(w S + b). A correlation near 0 means that K does not tell pairs "
-        "of one class from pairs of two.",
+        "K over all pairs inside the window, on validation cases, mean over all runs of a row; w "
+        "and b are the learned weight and bias of K = sigmoid(w S + b). A correlation near 0 means "
+        "that K does not tell pairs of one class from pairs of two.",
         _markdown(text.map(lambda value: NOTHING if math.isnan(value) else f"{value:.4g}")),
     ]
 

@@ -4,10 +4,10 @@ import hashlib
 from pathlib import Path
 
 from rich.console import Console
-from weakseg.data.phantom import write_phantom
 
 from benchmarks.profiles import Profile
 from weakseg.data.dataset import Dataset
+from weakseg.data.phantom import write_phantom
 from weakseg.data.prepare import prepare
 
 

@@ -1,22 +1,56 @@
 """What the README tells people to do works."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-import torch
-
-from weakseg.types import Batch, Output
+import pytest
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
-def test_the_loss_of_the_readme_is_a_term():
-    names: dict = {"__name__": "readme"}
-    exec(BLOCKS[0], names)
-    logits = torch.zeros(2, 4, 8, 8, requires_grad=True)
-    share = names["Entropy"]()(Output(logits), Batch(logits, torch.zeros(2, 8, 8).long(), ["a"]))
-    assert share.mean().item() == torch.tensor(4.0).log().item()
+@pytest.mark.slow
+def test_the_method_of_the_readme_passes_the_tests_that_pick_it_up(tmp_path):
+    for folder in ("weakseg", "benchmarks", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "weakseg/losses/entropy.py").write_text(BLOCKS[0])
+    edit(
+        tmp_path / "weakseg/losses/__init__.py",
+        ("from weakseg.losses.masked", "from weakseg.losses.entropy import Entropy\n"),
+        ('    "MaskedCRF",', '    "Entropy",\n'),
+    )
+    (row,) = re.findall(r"`(Row\(.*\),)`", TEXT)
+    edit(
+        tmp_path / "benchmarks/tables/acdc.py",
+        ("from weakseg.losses import", "from weakseg.losses import Entropy\n"),
+        ("        Row(\n", f"        {row}\n"),
+    )
+    tests = ["tests/losses/test_terms.py", "tests/benchmarks/test_tables.py"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-k", "ntropy", *tests]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 12
+
+
+def edit(path, *insertions):
+    """Put each text before the first place that its mark stands at."""
+    text = path.read_text()
+    for mark, new in insertions:
+        assert mark in text
+        text = text.replace(mark, new + mark, 1)
+    path.write_text(text)
 
 
 def test_the_attention_of_the_readme_plugs_in_and_comes_off():

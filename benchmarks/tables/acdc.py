@@ -68,7 +68,11 @@ ACDC = Table(
             "pCE + attentive similarity",
             Method(attention=ATTENTION, losses=(PartialCE(), AttentiveSimilarity())),
         ),
-        Row("AttenScribble", Method(attention=ATTENTION, losses=ALL_TERMS)),
+        Row(
+            "AttenScribble",
+            Method(attention=ATTENTION, losses=ALL_TERMS),
+            note="the released configuration; its published tables could not be found",
+        ),
         Row(
             "AttenScribble, K = sigmoid(b)",
             Method(

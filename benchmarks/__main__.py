@@ -97,7 +97,7 @@ def run(
             todo, source.root, root=root, cache=cache, compute=compute, jobs=jobs,
             console=console, guess=guess,
         )  # fmt: skip
-    if code != PREEMPTED:
+    if code != PREEMPTED and known_runs(chosen_table.name, root):
         folder = publish(chosen_table, name, kind, source, root, results)
         console.print(f"table:   {folder / 'table.md'}\nfigures: {folder / 'figures'}")
     sys.exit(code)

@@ -29,7 +29,9 @@ def seconds_for(runs: list[Run], dataset: Dataset, jobs: int, compute: Compute) 
     times = []
     for _ in range(4):
         started = time.monotonic()
-        network(channels_last(image)).logits.square().mean().backward()
+        with torch.autocast(device, torch.bfloat16, enabled=compute.precision == "bf16-mixed"):
+            logits = network(channels_last(image)).logits
+        logits.float().square().mean().backward()
         if device == "cuda":
             torch.cuda.synchronize()
         times.append(time.monotonic() - started)

@@ -110,7 +110,7 @@ def resolved(compute: Compute, jobs: int | None, runs: int) -> tuple[Compute, in
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    gpu = torch.cuda.is_available() and compute.accelerator in ("auto", "gpu")
+    gpu = torch.cuda.is_available() and compute.on_gpu(True)
     if jobs is None:
         jobs = torch.cuda.device_count() // compute.devices if gpu else min(4, cores)
     jobs = max(1, jobs)
@@ -118,5 +118,5 @@ def resolved(compute: Compute, jobs: int | None, runs: int) -> tuple[Compute, in
     jobs = max(1, min(jobs, runs))
     precision = compute.precision
     if precision == "auto":
-        precision = "bf16-mixed" if gpu else "32-true"
+        precision = "bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else "32-true"
     return replace(compute, threads=threads, precision=precision), jobs

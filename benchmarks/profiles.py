@@ -16,10 +16,10 @@ class Pairs:
     """Size of the pairwise terms' windows, in pixels for the CRF and cells for the similarity.
 
     The released radius 5 and sigma 6 hold where the whole field of view, about 350 mm, is 256
-    pixels. On a coarser grid the same numbers reach further into the body: on 2 mm pixels the
-    attentive similarity of the true segmentation costs four times as much, more than giving up
-    all classes but one, and training collapses. A profile with another pixel size therefore
-    keeps the physical size of the windows, in whole pixels.
+    pixels. On a coarser grid the same numbers reach further into the body, where most pairs of a
+    window are of different classes even in the true segmentation, and giving up classes becomes
+    cheaper than drawing them. A profile with another pixel size therefore keeps the physical
+    size of the windows, in whole pixels.
     """
 
     radius: int

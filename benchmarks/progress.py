@@ -1,5 +1,6 @@
 """What a person sees while a table is being computed."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -99,7 +100,8 @@ class Display:
         for run in self.runs:
             path = run.directory(self.root) / "progress.json"
             if run.id not in finished and path.exists() and _fresh(path):
-                found.append((run, json.loads(path.read_text())))
+                with contextlib.suppress(ValueError):  # cut short by a power failure
+                    found.append((run, json.loads(path.read_text())))
         return found
 
 

@@ -32,6 +32,7 @@ _EMPTY: Final = {
     "it has Dice 0 and no distance, and counts as missed or spurious. The mean distance of a case "
     "needs all its classes; n says how many cases have one",
 }
+_RUN: Final = ("fold", "seed", "status")
 _STATISTICS: Final = {
     "mean": "mean K",
     "std": "sd of K",
@@ -214,19 +215,21 @@ def _optimism(table: Table, results: Results) -> str:
 
 
 def _unfinished(table: Table, runs: pd.DataFrame) -> list[str]:
+    wanted = sorted(set(zip(runs["fold"], runs["seed"], strict=True)))
     lines = []
     for row in table.rows:
-        mine = runs[runs["row"] == row.label].sort_values(["fold", "seed"])
+        mine = runs[runs["row"] == row.label]
+        status = {(f, s): t for f, s, t in zip(*(mine[c] for c in _RUN), strict=True)}
         absent = [
-            f"fold {fold}, seed {seed}: {status}"
-            for fold, seed, status in zip(mine["fold"], mine["seed"], mine["status"], strict=True)
-            if status != DONE
+            f"fold {fold}, seed {seed}: {status.get((fold, seed), 'not run')}"
+            for fold, seed in wanted
+            if status.get((fold, seed)) != DONE
         ]
         if not len(mine):
             lines.append(f"- {row.label}: not run")
         elif absent:
-            done = len(mine) - len(absent)
-            lines.append(f"- {row.label}: {done} of {len(mine)} runs done ({'; '.join(absent)})")
+            done = len(wanted) - len(absent)
+            lines.append(f"- {row.label}: {done} of {len(wanted)} runs done ({'; '.join(absent)})")
     if not lines:
         return []
     return [

@@ -74,4 +74,4 @@ def test_a_rate_must_be_positive() -> None:
 
 
 def test_compute_defaults_leave_the_choice_to_the_machine() -> None:
-    assert Compute() == Compute(accelerator="auto", devices=1, nodes=1, precision="auto")
+    assert Compute() == Compute(accelerator="auto", devices=1, precision="auto")

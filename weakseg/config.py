@@ -38,9 +38,12 @@ class Compute:
 
     accelerator: str = "auto"
     devices: int = 1
-    nodes: int = 1
     precision: str = "auto"
     threads: int | None = None
+
+    def on_gpu(self, available: bool) -> bool:
+        """Return whether a GPU computes, where one is or is not available."""
+        return self.accelerator in ("gpu", "cuda") or (self.accelerator == "auto" and available)
 
 
 def describe(config: object) -> Any:

@@ -180,9 +180,13 @@ def seconds_spent(out: Path) -> float:
 
 
 def save_weights(network: torch.nn.Module, path: Path) -> None:
-    """Write the weights aside and rename."""
+    """Write the weights, on the CPU, aside; flush and rename."""
     written = path.with_suffix(".tmp")
-    torch.save(network.state_dict(), written)
+    weights = {name: value.cpu() for name, value in network.state_dict().items()}
+    with open(written, "wb") as stream:
+        torch.save(weights, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
     os.replace(written, path)
 
 

@@ -18,6 +18,10 @@ VALIDATION, TEST = 0, 1
 """Positions of the two evaluation loaders."""
 
 
+CHECKED_EVERY = 50
+"""Steps between two looks at the loss where a look stalls the device."""
+
+
 class Segmenter(lightning.LightningModule):
     """A network, its objective and its optimiser.
 
@@ -63,7 +67,7 @@ class Segmenter(lightning.LightningModule):
         self.terms = {name: share.mean().detach() for name, share in shares.items()}
         self.terms["loss"] = total.detach()
         self._latest = batch.step, batch.case
-        if self.device.type == "cpu" or batch.step % 50 == 0:
+        if self.device.type == "cpu" or batch.step % CHECKED_EVERY == 0:
             self._check()
         return total
 
@@ -114,14 +118,17 @@ class Segmenter(lightning.LightningModule):
             return
         terms = [f"{name} = {value.item()}" for name, value in self.terms.items() if name != "loss"]
         step, cases = self._latest
+        since = "" if self.device.type == "cpu" else f" or up to {CHECKED_EVERY} steps before"
         raise FloatingPointError(
-            f"the loss is {loss.item()} at step {step}: {', '.join(terms)}; "
+            f"the loss is {loss.item()} at step {step}{since}: {', '.join(terms)}; "
             f"cases {', '.join(cases)}"
         )
 
 
 def poly(step: int, steps: int, power: float) -> float:
     """Return (1 - step / steps) ** power, 0 from ``steps`` on.
+
+    The released code of AttenScribble lags one step behind: its steps 0 and 1 share a rate.
 
     Example:
         >>> round(0.01 * poly(30_000, 60_000, 0.9), 6)

@@ -167,37 +167,29 @@ def _trainer(
     loggers: tuple[Logger, ...],
     parent: int | None,
 ) -> lightning.Trainer:
-    several = compute.devices * compute.nodes > 1
-    spawns = several and compute.nodes == 1
-    cuda = compute.accelerator == "gpu" or (
-        compute.accelerator == "auto" and torch.cuda.is_available()
-    )
+    several = compute.devices > 1
+    cuda = compute.on_gpu(torch.cuda.is_available())
+    bf16 = cuda and torch.cuda.is_bf16_supported()
+    auto = "bf16-mixed" if bf16 else "32-true"
+    precision = auto if compute.precision == "auto" else compute.precision
     return lightning.Trainer(
         accelerator=compute.accelerator,
         devices=compute.devices,
-        num_nodes=compute.nodes,
-        strategy=_strategy(compute),
-        precision=compute.precision,  # type: ignore[arg-type]
+        strategy="ddp_spawn_find_unused_parameters_true" if several else "auto",
+        precision=precision,  # type: ignore[arg-type]
         sync_batchnorm=several and cuda,
         use_distributed_sampler=False,
         max_steps=budget.steps,
         check_val_every_n_epoch=1,
         num_sanity_val_steps=0,
         logger=list(loggers) or False,
-        callbacks=[Recorder(out, parent=os.getpid() if spawns else parent)],
+        callbacks=[Recorder(out, parent=os.getpid() if several else parent)],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=out,
         deterministic="warn" if cuda else True,
     )
-
-
-def _strategy(compute: Compute) -> str:
-    """One node: processes started from here; several: as the cluster has started them."""
-    if compute.nodes > 1:
-        return "ddp_find_unused_parameters_true"
-    return "ddp_spawn_find_unused_parameters_true" if compute.devices > 1 else "auto"
 
 
 def _score(
@@ -207,7 +199,7 @@ def _score(
     scored: list[tuple[dict[str, Tensor], pd.DataFrame]] = []
     parts = [_lines(network, dataset, source, split.val, grid, "last", "val")]
     for selection in get_args(Selection):
-        weights = torch.load(out / f"{selection}.pt", weights_only=True)
+        weights = torch.load(out / f"{selection}.pt", map_location="cpu", weights_only=True)
         scores = next((found for known, found in scored if _equal(known, weights)), None)
         if scores is None:
             network.load_state_dict(weights)

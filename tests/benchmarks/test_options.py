@@ -118,6 +118,7 @@ def test_what_was_asked_for_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_on_gpus_one_run_each_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, cores=16, gpus=4)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     compute, jobs = resolved(Compute(), None, 10)
     assert (compute.threads, compute.precision, jobs) == (4, "bf16-mixed", 4)
     assert resolved(Compute(devices=2), None, 10)[1] == 2

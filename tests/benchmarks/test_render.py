@@ -97,7 +97,7 @@ def test_rows_without_a_finished_run_are_en_dashes_with_a_reason(into: Path) -> 
     text = render(table(), *frames(into))
     shown = lines(text, r"a\|b 50 %")[0][1:]
     assert {cell.strip(" |") for cell in shown} == {NOTHING}
-    assert "- a|b 50 %: 0 of 1 runs done (fold 1, seed 0: failed)" in text
+    assert "- a|b 50 %: 0 of 2 runs done (fold 1, seed 0: failed; fold 2, seed 0: not run)" in text
     assert "- a|b 50 %: not run" in text
 
 

@@ -17,7 +17,9 @@ class Augment:
 
     With probability ``right_angle`` a slice is turned by k * 90 degrees and flipped along one
     axis; otherwise with probability ``rotation`` it is turned by a whole angle in
-    [-``degrees``, ``degrees``). Image corners become 0.
+    [-``degrees``, ``degrees``). Image corners become 0. Unlike the released
+    code, which turns native slices with nearest neighbour and then resizes them, this turns slices
+    on the network's grid and interpolates the image bilinearly.
     """
 
     right_angle: float = 0.5

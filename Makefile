@@ -41,7 +41,7 @@ test: $(VENV)/.tested ## run the tests, installing what they need
 	$(PY) -m pytest -n 2
 
 lint: $(VENV)/.tested ## ruff and mypy
-	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff check --no-cache .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 

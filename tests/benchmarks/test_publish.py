@@ -1,8 +1,10 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from benchmarks.plan import Run
@@ -115,3 +117,35 @@ def test_rendering_again_gives_equal_bytes_from_the_csv_files_alone(
 def test_without_results_there_is_nothing_to_render(tmp_path: Path) -> None:
     assert list(rerender(ACDC, tmp_path)) == []
     assert known_runs("acdc", tmp_path / "runs") == []
+
+
+def test_finished_runs_computed_elsewhere_stay_in_the_table(
+    published: Path, phantom: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    before = {name: read_csv(published / f"{name}.csv") for name in ("cases", "curves", "values")}
+    figure = (published / "figures/cases.png").read_bytes()
+    shutil.rmtree(tmp_path / "runs")
+    recorded(tiny(phantom), tmp_path / "runs")  # begun here again, not finished
+    other = tiny(phantom, seed=2)
+    assert execute(other, phantom, root=tmp_path / "runs", cache=cache, compute=CPU)
+    again(ACDC, phantom, tmp_path)
+    runs = read_csv(published / "runs.csv").set_index("run")["status"].to_dict()
+    assert runs == {tiny(phantom).id: "done", other.id: "done"}
+    for name, frame in before.items():
+        after = read_csv(published / f"{name}.csv")
+        mine = after[after["run"] == tiny(phantom).id].reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine, frame, check_dtype=False)
+    assert (published / "figures/cases.png").read_bytes() == figure
+
+
+def test_f21_other_data_get_a_folder_of_their_own(
+    published: Path, phantom: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    before = (published / "table.md").read_bytes()
+    other = replace(phantom, content="0123456789abcdef")
+    run = replace(tiny(phantom), content=other.content)
+    assert execute(run, other, root=tmp_path / "runs", cache=cache, compute=CPU)
+    folder = again(ACDC, other, tmp_path)
+    assert folder == published.with_name("phantom-tiny-01234567")
+    assert set(read_csv(folder / "runs.csv")["run"]) == {run.id}
+    assert (published / "table.md").read_bytes() == before

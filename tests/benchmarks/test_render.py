@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.cells import NOTHING, Results
@@ -205,3 +206,10 @@ def test_seeds_are_pooled_with_folds(tmp_path: Path) -> None:
     assert pooled.n == 12
     assert pooled.sd == pytest.approx(np.std(wanted, ddof=1), rel=1e-4)
     assert "seeds 0, 1, 2" in render(table(), found, values, cases)
+
+
+def test_rows_on_other_folds_than_the_rest_are_said_to_be_incomplete(into: Path) -> None:
+    runs, values, cases = frames(into)
+    more = runs[runs["row"] == "full supervision"].iloc[[0]].assign(fold=5, run="another")
+    text = render(table(), pd.concat([runs, more], ignore_index=True), values, cases)
+    assert "fold 5, seed 0: not run" in text

@@ -13,13 +13,14 @@ from benchmarks.dispatch import dispatch
 from benchmarks.estimate import seconds_for
 from benchmarks.options import chosen, narrowed, numbers, parse_shard, pick_profile, resolved
 from benchmarks.plan import DONE, runs
-from benchmarks.profiles import PROFILES
+from benchmarks.profiles import PROFILES, Profile
 from benchmarks.progress import clock
 from benchmarks.publish import known_runs, publish, rerender
 from benchmarks.runner import PREEMPTED
 from benchmarks.source import dataset
 from benchmarks.tables import TABLES
 from weakseg.config import Compute
+from weakseg.data.dataset import Dataset
 from weakseg.data.splits import Scheme
 
 TableName = Literal["acdc"]
@@ -67,14 +68,7 @@ def run(
     console.print(
         f"  another budget: PROFILE={name} or --profile, one of {others}", highlight=False
     )
-    data = data and data.expanduser()
-    if data is not None and not data.is_dir():
-        raise SystemExit(f"DATA (--data): there is no folder {data}")
-    try:
-        source = dataset(table, data, budget, home / "data", console)
-    except (FileNotFoundError, ValueError) as error:
-        console.print(f"[red]the data cannot be used:[/] {escape(str(error))}", highlight=False)
-        sys.exit(1)
+    source = prepared(table, data, budget, home / "data", console)
     kind = "phantom" if source.synthetic else "real"
     todo = runs(chosen_table, budget, wanted, kind, source.content)[part::parts]
     if not todo:
@@ -101,6 +95,20 @@ def run(
         folder = publish(chosen_table, name, kind, source, root, results)
         console.print(f"table:   {folder / 'table.md'}\nfigures: {folder / 'figures'}")
     sys.exit(code)
+
+
+def prepared(
+    table: str, data: Path | None, profile: Profile, folder: Path, console: Console
+) -> Dataset:
+    """Return the table's data, or end with the reason why they cannot be used."""
+    data = data and data.expanduser()
+    if data is not None and not data.is_dir():
+        raise SystemExit(f"DATA (--data): there is no folder {data}")
+    try:
+        return dataset(table, data, profile, folder, console)
+    except (FileNotFoundError, ValueError) as error:
+        console.print(f"[red]the data cannot be used:[/] {escape(str(error))}", highlight=False)
+        sys.exit(1)
 
 
 def status(table: TableName, home: Path = Path()) -> None:

@@ -18,6 +18,7 @@ from benchmarks.progress import clock
 from benchmarks.publish import known_runs, publish, rerender
 from benchmarks.runner import PREEMPTED
 from benchmarks.source import dataset
+from benchmarks.spec import Table
 from benchmarks.tables import TABLES
 from weakseg.config import Compute
 from weakseg.data.dataset import Dataset
@@ -63,11 +64,7 @@ def run(
     name, why = pick_profile(profile, data)
     budget = narrowed(PROFILES[name], scheme, numbers(folds, "--folds"), numbers(seeds, "--seeds"))
     part, parts = parse_shard(shard)
-    console.print(f"[bold]{chosen_table.title}[/], profile [bold]{name}[/] ({why}): {budget.about}")
-    others = ", ".join(other for other in PROFILES if other != name)
-    console.print(
-        f"  another budget: PROFILE={name} or --profile, one of {others}", highlight=False
-    )
+    introduce(chosen_table, budget, why, console)
     source = prepared(table, data, budget, home / "data", console)
     kind = "phantom" if source.synthetic else "real"
     todo = runs(chosen_table, budget, wanted, kind, source.content)[part::parts]
@@ -95,6 +92,16 @@ def run(
         folder = publish(chosen_table, name, kind, source, root, results)
         console.print(f"table:   {folder / 'table.md'}\nfigures: {folder / 'figures'}")
     sys.exit(code)
+
+
+def introduce(table: Table, profile: Profile, why: str, console: Console) -> None:
+    """Say what will be computed under which budget, why that one, and how to choose another."""
+    name = profile.name
+    console.print(f"[bold]{table.title}[/], profile [bold]{name}[/] ({why}): {profile.about}")
+    others = ", ".join(other for other in PROFILES if other != name)
+    console.print(
+        f"  for another budget: PROFILE=... or --profile, one of {others}", highlight=False
+    )
 
 
 def prepared(

@@ -64,7 +64,8 @@ PROFILES = {
         ),
         Profile(
             name="cpu",
-            about="real data on two cores: the central 192 mm at 2 mm, 1,000 steps of 8 slices",
+            about="real data on two cores: the central 192 mm at 2 mm, 1,000 steps of 8 slices; "
+            "about an hour",
             budget=Budget(
                 grid=Grid(size=96, spacing=2.0), batch=8, steps=1_000, interval=250, optim=ADAMW
             ),
@@ -73,7 +74,8 @@ PROFILES = {
         ),
         Profile(
             name="quick",
-            about="phantoms on two cores: the central 192 mm at 3 mm, half the widths",
+            about="phantoms on two cores: the central 192 mm at 3 mm, half the widths; "
+            "about five minutes",
             budget=Budget(
                 grid=Grid(size=64, spacing=3.0), batch=8, steps=400, interval=100, optim=ADAMW
             ),

@@ -71,7 +71,7 @@ class EvalProtocol:
     selection: Selection = "last"
     empty: Literal["skip"] = "skip"
     hd95: Literal["pooled", "max"] = "pooled"
-    interpolation: str = "images: linear; predictions: nearest neighbour, at native resolution"
+    interpolation: str = "images bilinear; probabilities bilinear, arg-max at native resolution"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,9 +47,7 @@ ACDC = Table(
         Column("missed", "all"),
         Column("spurious", "all"),
     ),
-    protocol=EvalProtocol(
-        interpolation="images bilinear; probabilities bilinear, arg-max at native resolution"
-    ),
+    protocol=EvalProtocol(),
     rows=(
         Row(
             "full supervision",

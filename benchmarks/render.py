@@ -142,7 +142,7 @@ def _header(table: Table, results: Results) -> list[str]:
         f"Split: {'; '.join(extents)}",
         f"Checkpoint of the headline numbers: {_SELECTIONS[protocol.selection]}",
         f"Empty masks: {_EMPTY[protocol.empty]}",
-        f"HD95: {_HD95[protocol.hd95]}; all distances in mm, per volume",
+        f"HD95: {_HD95['pooled']}; all distances in mm, per volume",
         f"Interpolation: {protocol.interpolation}",
         "Cells: mean ± sample standard deviation over test cases (n cases with a value), pooled "
         f"over folds and seeds; {NOTHING} where nothing ran",
@@ -324,7 +324,7 @@ def _caption(table: Table, runs: pd.DataFrame, scheme: str) -> str:
     return (
         f"{table.title}. {data}, profile {listed(runs['profile'])}, split {scheme}, folds "
         f"{listed(part['fold'])}, seeds {listed(part['seed'])}, checkpoint: "
-        f"{_SELECTIONS[table.protocol.selection]}. HD95: {_HD95[table.protocol.hd95]}. "
+        f"{_SELECTIONS[table.protocol.selection]}. HD95: {_HD95['pooled']}. "
         "Mean ± standard deviation over test cases (n)."
     )
 

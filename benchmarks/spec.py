@@ -64,13 +64,11 @@ class EvalProtocol:
     """How predictions are made and scored; printed in the header of the table.
 
     ``selection`` is the checkpoint of the headline numbers; ``empty`` the rule for empty masks;
-    ``hd95`` the definition of the headline distance; ``interpolation`` how images reach the
-    network's grid and predictions the native one.
+    ``interpolation`` how images reach the network's grid and predictions the native one.
     """
 
     selection: Selection = "last"
     empty: Literal["skip"] = "skip"
-    hd95: Literal["pooled", "max"] = "pooled"
     interpolation: str = "images bilinear; probabilities bilinear, arg-max at native resolution"
 
 

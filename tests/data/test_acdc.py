@@ -62,6 +62,13 @@ def test_f16_the_known_defect_of_the_sform_is_read_with_the_spacing_of_pixdim(ro
     assert not [w for w in recwarn if issubclass(w.category, SpacingConflict)]
 
 
+def test_f16_another_conflict_of_spacings_than_the_known_one_is_told(root):
+    case = first(root)
+    edit_header(case.image, srow_x=[-2, 0, 0, 0], srow_y=[0, -2, 0, 0])
+    with pytest.warns(SpacingConflict, match="the sform says"):
+        SOURCES["acdc"].read(case)
+
+
 def test_files_are_matched_by_index(root):
     arrays = acdc.read(first(root))
     np.testing.assert_array_equal(arrays.reference, labels().transpose(2, 1, 0))

@@ -58,11 +58,15 @@ def channels_last(image: Tensor) -> Tensor:
 
 
 class Case(NamedTuple):
-    """Files of one volume in nnU-Net's raw layout."""
+    """Files of one volume in nnU-Net's raw layout.
+
+    ``part`` is "train", "val" or "test" where the data set comes with a split, else "".
+    """
 
     name: str
     patient: str
     group: str
     image: Path
-    reference: Path
+    reference: Path | None
     scribble: Path | None
+    part: str = ""

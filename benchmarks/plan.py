@@ -8,7 +8,7 @@ from benchmarks.spec import Row, Table
 from weakseg.config import describe, identity, override
 from weakseg.data.splits import Scheme
 from weakseg.losses import Term
-from weakseg.train import Budget, Method
+from weakseg.method import Budget, Method
 
 DONE, FAILED = "values.csv", "error.txt"
 

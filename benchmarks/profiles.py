@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from weakseg.config import Optim
 from weakseg.data.grid import Grid
 from weakseg.data.splits import Scheme
-from weakseg.train import Budget
+from weakseg.method import Budget
 
 ADAMW = Optim(name="adamw", lr=2e-3, weight_decay=1e-4)
 HALF = (8, 16, 32, 64, 128)

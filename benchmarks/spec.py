@@ -1,10 +1,10 @@
 """What a table is: rows, columns, the protocol they are measured under, published numbers."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from weakseg.train import Method
+from weakseg.data.splits import Scheme
+from weakseg.method import Method
 
 Metric = Literal["dice", "hd95", "hd95_max", "assd", "missed", "spurious"]
 Selection = Literal["last", "best-val", "best-test"]
@@ -53,7 +53,7 @@ class Row:
     """One method of a table. Raise ``version`` when a fix changes its numbers."""
 
     label: str
-    method: "Method"
+    method: Method
     note: str = ""
     reported: tuple[Reported, ...] = ()
     version: int = 1
@@ -74,7 +74,12 @@ class EvalProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of a paper: ``rows`` are trained, ``columns`` are shown, for ``classes``."""
+    """A table of a paper: ``rows`` are trained, ``columns`` are shown, for ``classes``.
+
+    ``source`` names the data; ``plan`` the split schemes with all their folds, of which a profile
+    takes its part; ``references`` the rows that the others are compared with; ``default`` the
+    rows that a short profile computes unless asked for more, none for all of them.
+    """
 
     name: str
     title: str
@@ -82,12 +87,19 @@ class Table:
     protocol: EvalProtocol
     rows: tuple[Row, ...]
     classes: tuple[str, ...]
+    source: str
+    plan: tuple[tuple[Scheme, tuple[int, ...]], ...]
+    references: tuple[str, ...] = ()
+    default: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         labels = [row.label for row in self.rows]
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             raise ValueError(f"table {self.name}: rows must have different labels, got {twice}")
+        for label in (*self.references, *self.default):
+            if label not in labels:
+                raise ValueError(f"table {self.name}: no row {label!r} among {labels}")
         for column in self.columns:
             known = (*self.classes, "all" if column.is_count else "mean")
             if column.cls not in known:

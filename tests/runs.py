@@ -25,12 +25,12 @@ def tiny(
     steps: int = 12,
     interval: int = 4,
     seed: int = 0,
+    table: str = "acdc",
 ) -> Run:
-    """Return one run of a row of the table ``acdc`` under the tiny profile."""
-    table = TABLES["acdc"]
-    (row,) = (row for row in table.rows if row.label == label)
+    """Return one run of a row of a table under the tiny profile."""
+    (row,) = (row for row in TABLES[table].rows if row.label == label)
     profile = replace(PROFILES["tiny"], seeds=(seed,))
-    (run,) = runs(table, profile, (row,), "phantom", dataset.content)
+    (run,) = runs(TABLES[table], profile, (row,), "phantom", dataset.content)
     return replace(run, budget=replace(run.budget, steps=steps, interval=interval))
 
 

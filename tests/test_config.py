@@ -4,7 +4,7 @@ import pytest
 
 from weakseg.config import Compute, Optim, describe, identity, override
 from weakseg.losses import MaskedCRF, PartialCE
-from weakseg.train import Method
+from weakseg.method import Method
 
 METHOD = Method(losses=(PartialCE(), MaskedCRF()))
 

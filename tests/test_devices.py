@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pandas as pd
 import pytest
@@ -15,8 +14,9 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.grid import Grid
 from weakseg.data.splits import split
 from weakseg.losses import AttentiveSimilarity, MaskedCRF, PartialCE
+from weakseg.method import Budget, Method
 from weakseg.models import Attention, UNet
-from weakseg.train import Budget, Method, Selection, build_network, fit_and_test
+from weakseg.train import SELECTIONS, build_network, fit_and_test
 
 # Nothing here depends on who shares a batch: no batch statistics, no draws of dropout. Three
 # levels, since instance norm over the 2 x 2 cells of a fifth one would blow rounding up.
@@ -65,7 +65,7 @@ def check_weights(one: Path, two: Path, start: dict[str, Tensor]) -> None:
 def check_scored_once(values: pd.DataFrame, dataset: Dataset) -> None:
     parts = split("stratified", dataset.cases, 1)
     scored = {("last", "val"): parts.val}
-    scored |= {(name, "test"): parts.test for name in get_args(Selection)}
+    scored |= {(name, "test"): parts.test for name in SELECTIONS}
     lines = values[["selection", "split", "case", "class"]].itertuples(index=False, name=None)
     assert sorted(lines) == sorted(
         (*key, case.name, name)

@@ -11,8 +11,9 @@ from benchmarks.tables import TABLES
 from tests.runs import CPU, differing, outcome, tiny
 from weakseg.data.dataset import Dataset
 from weakseg.data.splits import split
+from weakseg.method import Method
 from weakseg.results import read_csv
-from weakseg.train import Method, build_network, fit_and_test
+from weakseg.train import build_network, fit_and_test
 
 ROWS = [(table.name, row.label) for table in TABLES.values() for row in table.rows]
 
@@ -21,7 +22,7 @@ ROWS = [(table.name, row.label) for table in TABLES.values() for row in table.ro
 def test_every_row_trains_one_step_and_is_scored(
     table: str, label: str, phantom: Dataset, cache: Path, tmp_path: Path
 ) -> None:
-    run = tiny(phantom, label=label, steps=1, interval=1)
+    run = tiny(phantom, label=label, steps=2, interval=1, table=table)
     assert execute(run, phantom, root=tmp_path, cache=cache, compute=CPU)
     out = run.directory(tmp_path)
     assert not (out / "error.txt").exists()
@@ -36,7 +37,8 @@ def test_every_row_trains_one_step_and_is_scored(
     assert len(list((out / "predictions").iterdir())) == len(parts.test)
     curve = read_csv(out / "curve.csv")
     known = {*curve.loc[curve["split"] == "train", "quantity"]}
-    assert known == {"loss", "lr", *(term.name for term in run.method.losses)}
+    named = {"loss", "lr", *(term.name for term in run.method.losses)}
+    assert named < known if run.method.strategy else named == known
     assert np.isfinite(curve.loc[curve["split"] == "train", "value"]).all()
     if run.method.attention is not None:
         kept = curve[curve["quantity"].str.startswith("similarity/")]

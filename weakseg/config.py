@@ -5,9 +5,14 @@ import difflib
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeVar, cast
 
 T = TypeVar("T")
+
+LATER: Final = MappingProxyType({"later": True})
+"""Metadata of a field added after runs were recorded: at its default it is not described, so that
+the identities of earlier runs stay what they were."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +62,12 @@ def describe(config: object) -> Any:
         0.1
     """
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
-        fields = {f.name: describe(getattr(config, f.name)) for f in dataclasses.fields(config)}
+        values = {f: getattr(config, f.name) for f in dataclasses.fields(config)}
+        fields = {
+            f.name: describe(value)
+            for f, value in values.items()
+            if not (f.metadata.get("later") and value == f.default)
+        }
         return {"type": type(config).__name__, **fields}
     if isinstance(config, (tuple, list)):
         return [describe(item) for item in config]

@@ -36,16 +36,29 @@ class Recorder(lightning.Callback):
         out: directory of the run.
         every: steps between two readings of the loss terms.
         parent: process id that must stay alive, or None; an orphan stops itself.
+        shown: directory of ``progress.json``, ``out`` unless another stage belongs to the run.
+        before: steps of an earlier stage of the run.
+        total: steps of all stages, or None where there is one stage.
     """
 
-    def __init__(self, out: Path, every: int = 10, parent: int | None = None) -> None:
+    def __init__(
+        self,
+        out: Path,
+        every: int = 10,
+        parent: int | None = None,
+        *,
+        shown: Path | None = None,
+        before: int = 0,
+        total: int | None = None,
+    ) -> None:
         self.out, self.every, self.parent = out, every, parent
+        self.shown, self.before, self.total = shown or out, before, total
         self.curve: list[dict[str, Any]] = []
         self.best = {"val": -1.0, "test": -1.0}
         self.stopping = False
         self._sums: dict[str, list[float]] = defaultdict(list)
         self._told = 0.0
-        self._started = time.monotonic() - seconds_spent(out)
+        self._started = time.monotonic() - seconds_spent(self.shown)
         self._rate: tuple[float, int] | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -163,11 +176,12 @@ class Recorder(lightning.Callback):
             self._rate = (now, step)
         seconds = (now - self._rate[0]) / max(1, step - self._rate[1])
         terms = {name: float(value) for name, value in module.terms.items()}
-        status = {"step": step, "steps": module.steps, "terms": terms, "seconds_per_step": seconds}
+        status = {"step": step + self.before, "steps": self.total or module.steps, "terms": terms}
+        status["seconds_per_step"] = seconds
         status["seconds"] = now - self._started
-        written = self.out / "progress.tmp"
+        written = self.shown / "progress.tmp"
         written.write_text(json.dumps(status))
-        os.replace(written, self.out / "progress.json")
+        os.replace(written, self.shown / "progress.json")
         self._told = now
 
 

@@ -12,6 +12,7 @@ from weakseg.diagnostics import grid_dice, similarity_statistics
 from weakseg.losses import Objective
 from weakseg.models import Network
 from weakseg.seeding import seed_from
+from weakseg.strategies import Companion, TrainingSlices
 from weakseg.types import Batch, Share, channels_last
 
 VALIDATION, TEST = 0, 1
@@ -28,6 +29,7 @@ class Segmenter(lightning.LightningModule):
     Args:
         network: float [B, M, *S] -> Output.
         objective: sum of weighted terms.
+        companion: state and further terms of the method, or None.
         optim: optimiser and decay.
         steps: optimisation steps of the whole run; the rate reaches 0 there.
         seed: of the run; dropout of step i depends on (seed, i) only.
@@ -43,9 +45,11 @@ class Segmenter(lightning.LightningModule):
         steps: int,
         seed: int,
         classes: tuple[str, ...],
+        companion: Companion | None = None,
     ) -> None:
         super().__init__()
         self.network, self.objective, self.optim = network, objective, optim
+        self.companion = companion
         self.steps, self.seed, self.classes = steps, seed, classes
         self.dice: dict[int, dict[str, Tensor]] = {VALIDATION: {}, TEST: {}}
         self.statistics: list[dict[str, float]] = []
@@ -58,18 +62,28 @@ class Segmenter(lightning.LightningModule):
         Raises:
             FloatingPointError: a term is not finite.
         """
+        if self.companion is not None:
+            self.companion.before_step(self.network, batch.step, self._slices())
         torch.manual_seed(seed_from(self.seed, "step", batch.step, self.global_rank))
         out = self.network(channels_last(batch.image))
-        shares = {
-            name: self._over_ranks(share) for name, share in self.objective(out, batch).items()
-        }
+        own = self.objective(out, batch)
+        extra = self.companion.terms(self.network, out, batch) if self.companion else {}
+        shares = {name: self._over_ranks(share) for name, share in (own | extra).items()}
         total = self.objective.total(shares)
+        if self.companion is not None:
+            for name in extra:
+                total = total + self.companion.weights[name] * shares[name].mean()
         self.terms = {name: share.mean().detach() for name, share in shares.items()}
         self.terms["loss"] = total.detach()
         self._latest = batch.step, batch.case
         if self.device.type == "cpu" or batch.step % CHECKED_EVERY == 0:
             self._check()
         return total
+
+    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
+        """Let the companion follow the update."""
+        if self.companion is not None:
+            self.companion.after_step(self.network, batch.step)
 
     def validation_step(self, batch: Batch, index: int, dataloader_idx: int = VALIDATION) -> None:
         """Keep the Dice of one volume on the network's grid, and what its similarity looks like."""
@@ -91,6 +105,8 @@ class Segmenter(lightning.LightningModule):
         attention = list(self.network.attention_parameters())
         own = {id(parameter) for parameter in attention}
         host = [p for p in self.network.parameters() if id(p) not in own]
+        if self.companion is not None:
+            host += [p for p in self.companion.parameters() if p.requires_grad]
         groups: list[dict[str, object]] = [{"params": host}]
         if attention:
             rate = self.optim.attention_lr
@@ -100,6 +116,10 @@ class Segmenter(lightning.LightningModule):
         optimizer = _optimizer(self.optim, groups)
         decay = LambdaLR(optimizer, lambda step: poly(step, self.steps, self.optim.power))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
+
+    def _slices(self) -> TrainingSlices:
+        slices: TrainingSlices = self.trainer.datamodule.slices  # type: ignore[attr-defined]
+        return slices
 
     def _over_ranks(self, share: Share) -> Share:
         """Return a share whose mean, averaged over ranks, is the mean of the global batch."""

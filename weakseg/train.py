@@ -3,11 +3,12 @@
 import os
 import signal
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Final, NamedTuple
 
 import lightning
+import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.loggers import Logger
@@ -15,55 +16,26 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from weakseg import checkpoints
-from weakseg.config import Compute, Optim
-from weakseg.data.augment import Augment
+from weakseg.config import Compute
 from weakseg.data.dataset import Dataset
 from weakseg.data.grid import Grid
 from weakseg.data.module import SegmentationDataModule
 from weakseg.data.resident import Resident, resident
 from weakseg.data.splits import Split
+from weakseg.data.supervision import labels_of
 from weakseg.evaluate import evaluate
-from weakseg.losses import Objective, Term
-from weakseg.models import Attention, Network, UNet, build
+from weakseg.losses import Objective
+from weakseg.method import Budget, FirstStage, Method
+from weakseg.models import Network, build
 from weakseg.recorder import Recorder, save_weights
 from weakseg.results import RUN_CASES, write_csv
 from weakseg.seeding import seed_from
 from weakseg.segmenter import Segmenter
-from weakseg.types import Case
+from weakseg.strategies import Task, predict_slices
+from weakseg.types import IGNORE_INDEX, Case
 
-Selection = Literal["last", "best-val", "best-test"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """What is compared: a network, what it may see, and what it minimises."""
-
-    network: UNet = field(default_factory=UNet)
-    attention: Attention | None = None
-    losses: tuple[Term, ...]
-    supervision: Literal["scribble", "dense"] = "scribble"
-
-    def __post_init__(self) -> None:
-        if not self.losses:
-            raise ValueError("a method needs at least one loss term")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """What every method gets alike: grid, batch, steps, optimiser."""
-
-    grid: Grid
-    batch: int
-    steps: int
-    interval: int
-    optim: Optim
-    augment: Augment | None = field(default_factory=Augment)
-
-    def __post_init__(self) -> None:
-        if self.steps % self.interval:
-            raise ValueError(
-                f"steps must be a multiple of interval, got {self.steps} and {self.interval}"
-            )
+SELECTIONS: Final = ("last", "best-val", "best-test")
+"""Weights that are scored: those of the last step, and of the best one on two splits."""
 
 
 def build_network(method: Method, budget: Budget, dataset: Dataset, seed: int) -> Network:
@@ -71,7 +43,9 @@ def build_network(method: Method, budget: Budget, dataset: Dataset, seed: int) -
     torch.manual_seed(seed_from(seed, "weights"))
     classes = len(dataset.classes) + 1
     size = (budget.grid.size,) * 2
-    network = build(method.network, method.attention, dataset.modalities, classes, size)
+    network = build(
+        method.network, method.attention, dataset.modalities, classes, size, method.layers
+    )
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
@@ -110,35 +84,129 @@ def fit_and_test(
     if compute.threads:
         torch.set_num_threads(compute.threads)
     source = resident(dataset, budget.grid, cache)
-    data = SegmentationDataModule(
-        source,
-        split,
-        supervision=method.supervision,
-        batch=budget.batch,
-        interval=budget.interval,
-        seed=seed,
-        augment=budget.augment,
-    )
-    network = build_network(method, budget, dataset, seed)
-    module = Segmenter(
-        network,
-        Objective(method.losses),
-        budget.optim,
-        steps=budget.steps,
-        seed=seed,
-        classes=dataset.classes,
-    )
-    trainer = _trainer(budget, compute, out, loggers, parent)
-    _fit(trainer, module, data, checkpoints.newest(out))
+    job = _Job(dataset, source, split, seed, cache, compute, loggers, parent)
+    label: np.ndarray = labels_of(method.supervision, dataset, source, budget.grid, cache)
+    recorder = Recorder(out, parent=job.watched)
+    second = budget
+    if method.first is not None:
+        first = _first_steps(method.first, budget)
+        second = replace(budget, steps=budget.steps - first.steps)
+        label = _first_stage(method.first, first, budget.steps, job, label, out)
+        recorder = Recorder(out, parent=job.watched, before=first.steps, total=budget.steps)
+    trainer, network = _train(method, second, job, label, out, recorder)
     values = pd.DataFrame()
     if trainer.is_global_zero:
-        network.to(trainer.strategy.root_device)
         values = _score(network, dataset, source, split, budget.grid, out)
         write_csv(out / "values.csv", values[list(RUN_CASES)])
         for checkpoint in out.glob("step-*.ckpt"):
             checkpoint.unlink()
     trainer.strategy.barrier()
     return values
+
+
+class _Job(NamedTuple):
+    """What all stages of one run share."""
+
+    dataset: Dataset
+    source: Resident
+    split: Split
+    seed: int
+    cache: Path
+    compute: Compute
+    loggers: tuple[Logger, ...]
+    parent: int | None
+
+    @property
+    def watched(self) -> int | None:
+        """Process without which training stops itself."""
+        return os.getpid() if self.compute.devices > 1 else self.parent
+
+
+def _train(
+    method: Method, budget: Budget, job: _Job, label: np.ndarray, out: Path, recorder: Recorder
+) -> tuple[lightning.Trainer, Network]:
+    """Train one stage, or finish it; return the network on the device it was trained on."""
+    data = SegmentationDataModule(
+        job.source,
+        job.split,
+        label=label,
+        batch=budget.batch,
+        interval=budget.interval,
+        seed=job.seed,
+        augment=method.augment or budget.augment,
+    )
+    _check_labels(label, job)
+    network = build_network(method, budget, job.dataset, job.seed)
+    companion = None
+    if method.strategy is not None:
+        torch.manual_seed(seed_from(job.seed, "companion"))
+        companion = method.strategy.build(network, _task(budget, job))
+    module = Segmenter(
+        network,
+        Objective(method.losses),
+        budget.optim,
+        steps=budget.steps,
+        seed=job.seed,
+        classes=job.dataset.classes,
+        companion=companion,
+    )
+    trainer = _trainer(budget, job.compute, out, job.loggers, recorder)
+    _fit(trainer, module, data, checkpoints.newest(out))
+    network.to(trainer.strategy.root_device)
+    return trainer, network
+
+
+def _task(budget: Budget, job: _Job) -> Task:
+    return Task(
+        steps=budget.steps,
+        batch=budget.batch,
+        classes=len(job.dataset.classes) + 1,
+        slices=len(job.source.rows(job.split.train)),
+        size=(budget.grid.size,) * 2,
+        seed=job.seed,
+    )
+
+
+def _check_labels(label: np.ndarray, job: _Job) -> None:
+    rows = [row for row, _ in job.source.rows(job.split.train)]
+    if (label[rows] == IGNORE_INDEX).all():
+        raise ValueError(
+            "no training slice has a label; the data set has no scribbles (or, for dense "
+            "supervision, no references) in its training part"
+        )
+
+
+def _first_steps(stage: FirstStage, budget: Budget) -> Budget:
+    intervals = budget.steps // budget.interval
+    first = min(max(1, round(stage.share * intervals)), intervals - 1)
+    if first < 1:
+        raise ValueError("two stages need a budget of at least two intervals")
+    return replace(budget, steps=first * budget.interval)
+
+
+def _first_stage(
+    stage: FirstStage, budget: Budget, total: int, job: _Job, label: np.ndarray, out: Path
+) -> np.ndarray:
+    """Train the first stage in a folder of its own; return what it says of all slices."""
+    folder = out / "first"
+    entry = folder / "labels.npy"
+    if not entry.exists():
+        folder.mkdir(exist_ok=True)
+        recorder = Recorder(folder, parent=job.watched, shown=out, total=total)
+        trainer, network = _train(stage.method, budget, job, label, folder, recorder)
+        if trainer.is_global_zero:
+            rows = [row for row, _ in job.source.rows(job.split.train)]
+            image = torch.from_numpy(job.source.image[rows]).to(trainer.strategy.root_device)
+            probs = predict_slices(network, image, budget.batch).cpu()
+            made = np.array(label)
+            made[rows] = stage.pseudo_labels(probs, torch.from_numpy(made[rows])).numpy()
+            np.save(folder / "labels.tmp.npy", made)
+            os.replace(folder / "labels.tmp.npy", entry)
+            for checkpoint in folder.glob("step-*.ckpt"):
+                checkpoint.unlink()
+        trainer.strategy.barrier()
+    found: np.ndarray = np.load(entry)
+    return found
 
 
 def _fit(
@@ -165,7 +233,7 @@ def _trainer(
     compute: Compute,
     out: Path,
     loggers: tuple[Logger, ...],
-    parent: int | None,
+    recorder: Recorder,
 ) -> lightning.Trainer:
     several = compute.devices > 1
     cuda = compute.on_gpu(torch.cuda.is_available())
@@ -183,7 +251,7 @@ def _trainer(
         check_val_every_n_epoch=1,
         num_sanity_val_steps=0,
         logger=list(loggers) or False,
-        callbacks=[Recorder(out, parent=os.getpid() if several else parent)],
+        callbacks=[recorder],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -198,7 +266,7 @@ def _score(
     save_weights(network, out / "last.pt")
     scored: list[tuple[dict[str, Tensor], pd.DataFrame]] = []
     parts = [_lines(network, dataset, source, split.val, grid, "last", "val")]
-    for selection in get_args(Selection):
+    for selection in SELECTIONS:
         weights = torch.load(out / f"{selection}.pt", map_location="cpu", weights_only=True)
         scores = next((found for known, found in scored if _equal(known, weights)), None)
         if scores is None:

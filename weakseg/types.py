@@ -18,10 +18,14 @@ class Output(NamedTuple):
     ``logits`` is float [B, C, *S]. ``similarity`` maps the name of each attended layer to its
     banded similarity, float [B, W, *s]: entry ``[b, o, i]`` belongs to grid cell ``i`` and the
     cell at offset ``o`` of the (2 * radius + 1) ** dims window around it, in row-major order.
+    ``auxiliary`` holds the logits of further heads (a second decoder, deep supervision), float
+    [B, C, *s] each; ``features`` the outputs of the layers that were asked for, by name.
     """
 
     logits: Tensor
     similarity: Mapping[str, Tensor] = MappingProxyType({})
+    auxiliary: tuple[Tensor, ...] = ()
+    features: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Batch(NamedTuple):
@@ -29,13 +33,17 @@ class Batch(NamedTuple):
 
     ``image`` is float [B, M, *S] in [0, 1]; ``label`` is int64 [B, *S] with
     :data:`IGNORE_INDEX` where nobody annotated; ``case`` names the B items; ``step`` is the
-    optimisation step the batch belongs to.
+    optimisation step the batch belongs to. Training batches also tell which ``rows`` of the
+    training slices the items are, int64 [B], and the ``matrices`` of their augmentation, float
+    [B, 2, 2], so that what is known about a slice can be turned the same way.
     """
 
     image: Tensor
     label: Tensor
     case: list[str]
     step: int = 0
+    rows: Tensor | None = None
+    matrices: Tensor | None = None
 
 
 class Share(NamedTuple):

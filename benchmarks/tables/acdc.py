@@ -2,8 +2,8 @@
 
 from benchmarks.spec import Column, EvalProtocol, Reported, Row, Table
 from weakseg.losses import AttentiveSimilarity, Dice, MaskedCRF, PartialCE
+from weakseg.method import Method
 from weakseg.models import Affinity, Attention
-from weakseg.train import Method
 
 CLASSES = ("RV", "MYO", "LV")
 FIVE_FOLD = "five folds of 20 patients, selection not stated"
@@ -40,6 +40,9 @@ ACDC = Table(
     name="acdc",
     title="Scribble supervision on ACDC",
     classes=CLASSES,
+    source="acdc",
+    plan=(("five_fold", (1, 2, 3, 4, 5)), ("stratified", (1, 2, 3, 4, 5))),
+    references=("full supervision", "AttenScribble"),
     columns=(
         *(Column("dice", cls) for cls in (*CLASSES, "mean")),
         Column("hd95", "mean"),

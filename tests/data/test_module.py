@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from weakseg.data.augment import Augment
+from weakseg.data.augment import Augment, transform
 from weakseg.data.dataset import Dataset
 from weakseg.data.grid import Grid
 from weakseg.data.module import DrawnSlices, SegmentationDataModule, Volumes
@@ -27,7 +27,8 @@ def parts(phantom: Dataset) -> Split:
 def drawn(
     source: Resident, parts: Split, supervision: str = "scribble", augment: Augment | None = None
 ) -> DrawnSlices:
-    return DrawnSlices(source, parts.train, supervision, augment, 0, 2, CPU)
+    label = source.scribble if supervision == "scribble" else source.reference
+    return DrawnSlices(source, parts.train, label, augment, 0, 2, CPU)
 
 
 def test_a_batch_holds_the_drawn_slices_with_names_and_step(source: Resident, parts: Split) -> None:
@@ -38,6 +39,9 @@ def test_a_batch_holds_the_drawn_slices_with_names_and_step(source: Resident, pa
     assert batch.label.dtype == torch.int64
     assert batch.case == [slices.names[5], slices.names[0]]
     assert batch.step == 4
+    assert batch.rows is not None and batch.matrices is not None
+    assert batch.rows.tolist() == [5, 0]
+    assert torch.equal(batch.matrices, torch.eye(2).expand(2, 2, 2))
 
 
 def test_scribble_supervision_never_sees_the_reference(source: Resident, parts: Split) -> None:
@@ -60,6 +64,17 @@ def test_augmented_batches_depend_on_the_draw(
     assert set(many.label.unique().tolist()) <= allowed
 
 
+def test_a_batch_tells_how_to_turn_what_is_known_of_its_slices(
+    source: Resident, parts: Split
+) -> None:
+    slices = drawn(source, parts, augment=Augment())
+    batch = slices.__getitems__([(3, number) for number in range(12)])
+    assert batch.rows is not None and batch.matrices is not None
+    image, label = transform(slices.image[batch.rows], slices.label[batch.rows], batch.matrices)
+    assert torch.equal(image, batch.image)
+    assert torch.equal(label, batch.label)
+
+
 def test_only_training_patients_are_drawn(source: Resident, parts: Split) -> None:
     assert set(drawn(source, parts).names) == {case.name for case in parts.train}
 
@@ -75,7 +90,7 @@ def test_volumes_are_whole_cases_with_references(source: Resident, parts: Split)
 
 def test_loaders_give_validation_then_test_cases(source: Resident, parts: Split) -> None:
     module = SegmentationDataModule(
-        source, parts, supervision="scribble", batch=2, interval=2, seed=0, augment=None
+        source, parts, label=source.scribble, batch=2, interval=2, seed=0, augment=None
     )
     names = [[batch.case[0] for batch in loader] for loader in module.val_dataloader()]
     assert names == [[c.name for c in parts.val], [c.name for c in parts.test]]

@@ -1,6 +1,7 @@
 """Geometric augmentation of whole batches, on the device the tensors are on."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -9,6 +10,16 @@ from torch.nn import functional
 
 from weakseg.seeding import generator
 from weakseg.types import IGNORE_INDEX
+
+
+class Augmentation(Protocol):
+    """Configuration of what is done to training slices; a function of (seed, draw) only."""
+
+    def matrices(self, seed: int, draws: list[int]) -> Tensor:
+        """Return float [B, 2, 2], the linear map of each draw as :func:`transform` takes it."""
+
+    def intensity(self, image: Tensor, seed: int, draws: list[int]) -> Tensor:
+        """Return the image float [B, M, S, S] with intensities changed, after its geometry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +40,10 @@ class Augment:
     def matrices(self, seed: int, draws: list[int]) -> Tensor:
         """Return float [B, 2, 2], the transform of each draw; a function of (seed, draw) only."""
         return torch.from_numpy(np.stack([self._matrix(seed, draw) for draw in draws])).float()
+
+    def intensity(self, image: Tensor, seed: int, draws: list[int]) -> Tensor:
+        """Return the image unchanged: only the geometry is augmented."""
+        return image
 
     def _matrix(self, seed: int, draw: int) -> np.ndarray:
         random = generator(seed, "augment", draw)

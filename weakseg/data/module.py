@@ -3,11 +3,12 @@
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from weakseg.data.augment import Augment, transform
+from weakseg.data.augment import Augmentation, transform
 from weakseg.data.resident import Resident
 from weakseg.data.sampler import Draw, DrawSampler
 from weakseg.data.splits import Split
@@ -21,20 +22,20 @@ class DrawnSlices(TorchDataset[Batch]):
         self,
         source: Resident,
         cases: tuple[Case, ...],
-        supervision: str,
-        augment: Augment | None,
+        label: np.ndarray,
+        augment: Augmentation | None,
         seed: int,
         batch: int,
         device: torch.device,
     ) -> None:
         rows = source.rows(cases)
         index = [row for row, _ in rows]
-        label = source.scribble if supervision == "scribble" else source.reference
         self.image = torch.from_numpy(source.image[index]).to(device)
         self.label = torch.from_numpy(label[index]).to(device)
         self.names = [name for _, name in rows]
         self.augment, self.seed, self.batch = augment, seed, batch
-        self.outside = IGNORE_INDEX if supervision == "scribble" else 0
+        dense = not bool((self.label == IGNORE_INDEX).any())
+        self.outside = 0 if dense else IGNORE_INDEX
 
     def __len__(self) -> int:
         return len(self.names)
@@ -43,10 +44,13 @@ class DrawnSlices(TorchDataset[Batch]):
         """Return the batch of the draws, augmented; a function of (seed, draws) only."""
         rows, numbers = [row for row, _ in draws], [number for _, number in draws]
         image, label = self.image[rows], self.label[rows].long()
+        matrices = torch.eye(2).expand(len(rows), 2, 2)
         if self.augment is not None:
             matrices = self.augment.matrices(self.seed, numbers)
             image, label = transform(image, label, matrices, self.outside)
-        return Batch(image, label, [self.names[row] for row in rows], numbers[0] // self.batch)
+            image = self.augment.intensity(image, self.seed, numbers)
+        names, step = [self.names[row] for row in rows], numbers[0] // self.batch
+        return Batch(image, label, names, step, torch.tensor(rows), matrices)
 
 
 class Volumes(TorchDataset[Batch]):
@@ -73,7 +77,7 @@ class SegmentationDataModule(lightning.LightningDataModule):
     Args:
         source: the slices of the data set on the run's grid.
         split: training, validation and test cases.
-        supervision: ``"scribble"`` or ``"dense"``, the label that training sees.
+        label: uint8 [N, S, S], what training sees of the source's slices.
         batch: slices per step over all devices.
         interval: steps from one validation to the next.
         seed: of the run.
@@ -85,14 +89,15 @@ class SegmentationDataModule(lightning.LightningDataModule):
         source: Resident,
         split: Split,
         *,
-        supervision: str,
+        label: np.ndarray,
         batch: int,
         interval: int,
         seed: int,
-        augment: Augment | None,
+        augment: Augmentation | None,
     ) -> None:
         super().__init__()
-        self.source, self.split, self.supervision = source, split, supervision
+        self.source, self.split, self.label = source, split, label
+        self.slices: DrawnSlices | None = None
         self.batch, self.interval, self.seed, self.augment = batch, interval, seed, augment
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -100,10 +105,10 @@ class SegmentationDataModule(lightning.LightningDataModule):
         trainer = self.trainer
         if trainer is None:
             raise RuntimeError("training draws depend on the step, so they need a trainer")
-        slices = DrawnSlices(
+        self.slices = slices = DrawnSlices(
             self.source,
             self.split.train,
-            self.supervision,
+            self.label,
             self.augment,
             self.seed,
             self.batch,

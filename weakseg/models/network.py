@@ -1,7 +1,7 @@
 """A host network together with the attention plugged into it."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -10,41 +10,70 @@ from weakseg.types import Output
 
 
 class Host(Protocol):
-    """Configuration of a network that maps float [B, M, *S] to logits [B, C, *S]."""
+    """Configuration of a network that maps float [B, M, *S] to logits [B, C, *S].
+
+    The network may return several heads, the main one first: as a sequence, or stacked along
+    axis 1 as MONAI's networks with deep supervision do.
+    """
 
     def build(self, modalities: int, classes: int) -> nn.Module:
         """Return the network."""
 
 
 class Network(nn.Module):
-    """Host whose forward pass returns :class:`Output`: logits and the similarity of its layers.
+    """Host whose forward pass returns :class:`Output`: logits, similarity, heads and features.
 
     Args:
-        host: any network from float [B, M, *S] to logits [B, C, *S]; of several heads (deep
-            supervision) the first one counts.
+        host: any network as :class:`Host` builds it.
         attention: what :func:`attach_attention` returned for this host, or None.
+        layers: names of the host's submodules whose output is returned as features.
+
+    Raises:
+        AttributeError: the host has no submodule of that name.
     """
 
-    def __init__(self, host: nn.Module, attention: Handle | None = None) -> None:
+    def __init__(
+        self, host: nn.Module, attention: Handle | None = None, layers: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.host = host
         self.attention = attention
+        self.layers = tuple(layers)
+        self._features: dict[str, Tensor] = {}
+        for layer in self.layers:
+            host.get_submodule(layer).register_forward_hook(_Keep(self._features, layer))
 
     def forward(self, image: Tensor) -> Output:
-        """Return the logits and, per attended layer, the banded similarity of ``image``."""
-        logits = _first_head(self.host(image), image)
-        return Output(logits, self.attention.take()) if self.attention else Output(logits)
+        """Return what the host says of ``image``, and the similarity of each attended layer."""
+        logits, *auxiliary = _heads(self.host(image), image)
+        similarity = self.attention.take() if self.attention else {}
+        features = dict(self._features)
+        self._features.clear()
+        return Output(logits, similarity, tuple(auxiliary), features)
 
     def predict(self, image: Tensor) -> Tensor:
-        """Return the logits alone; the similarity is not computed."""
+        """Return the logits of the main head alone; the similarity is not computed."""
         if self.attention is None:
-            return _first_head(self.host(image), image)
-        with self.attention.paused():
-            return _first_head(self.host(image), image)
+            logits = _heads(self.host(image), image)[0]
+        else:
+            with self.attention.paused():
+                logits = _heads(self.host(image), image)[0]
+        self._features.clear()
+        return logits
 
     def attention_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of blocks, norms and projections, for their own learning rate."""
         return list(self.attention.parameters()) if self.attention else []
+
+
+class _Keep:
+    """Forward hook that keeps a layer's output; a copy of the network gets a copy of its own."""
+
+    def __init__(self, into: dict[str, Tensor], name: str) -> None:
+        self.into, self.name = into, name
+
+    def __call__(self, module: nn.Module, args: Any, output: Tensor) -> None:
+        self.into[self.name] = output
 
 
 def build(
@@ -53,6 +82,7 @@ def build(
     modalities: int,
     classes: int,
     example_size: Sequence[int],
+    layers: Sequence[str] = (),
 ) -> Network:
     """Return a network on images of about ``example_size`` pixels, *S.
 
@@ -60,14 +90,14 @@ def build(
     """
     module = host.build(modalities, classes)
     if attention is None:
-        return Network(module)
+        return Network(module, None, layers)
     example = (1, modalities, *example_size)
-    return Network(
-        module, attach_attention(module, attention.layers, example=example, config=attention)
-    )
+    handle = attach_attention(module, attention.layers, example=example, config=attention)
+    return Network(module, handle, layers)
 
 
-def _first_head(out: Tensor | Sequence[Tensor], image: Tensor) -> Tensor:
+def _heads(out: Tensor | Sequence[Tensor], image: Tensor) -> list[Tensor]:
+    """Return the main logits and those of further heads."""
     if not isinstance(out, Tensor):
-        return out[0]
-    return out[:, 0] if out.ndim == image.ndim + 1 else out
+        return list(out)
+    return list(out.unbind(1)) if out.ndim == image.ndim + 1 else [out]

@@ -1,7 +1,19 @@
 """Networks, and the attention that plugs into them."""
 
 from weakseg.models.attention import Affinity, Attention, attach_attention
+from weakseg.models.dual import DualUNet
+from weakseg.models.dynunet import DynUNet
 from weakseg.models.network import Host, Network, build
 from weakseg.models.unet import UNet
 
-__all__ = ["Affinity", "Attention", "Host", "Network", "UNet", "attach_attention", "build"]
+__all__ = [
+    "Affinity",
+    "Attention",
+    "DualUNet",
+    "DynUNet",
+    "Host",
+    "Network",
+    "UNet",
+    "attach_attention",
+    "build",
+]

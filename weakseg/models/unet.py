@@ -74,14 +74,24 @@ class UNetModule(nn.Module):
         Raises:
             ValueError: wrong number of dimensions, or a side too short for the levels.
         """
+        return cast(Tensor, self.head(self.decode(self.encode(image), self.decoder)))
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Return the features of each level, the finest first."""
         self._check(image)
-        x, skips = image, []
+        x, levels = image, []
         for level in self.encoder:
             x = level(x)
-            skips.append(x)
-        for up, skip in zip(self.decoder, reversed(skips[:-1]), strict=True):
+            levels.append(x)
+        return levels
+
+    @staticmethod
+    def decode(levels: list[Tensor], decoder: nn.ModuleList) -> Tensor:
+        """Return the features of the last decoder block, float [B, F, *S]."""
+        x = levels[-1]
+        for up, skip in zip(decoder, reversed(levels[:-1]), strict=True):
             x = up(x, skip)
-        return cast(Tensor, self.head(x))
+        return x
 
     def _check(self, image: Tensor) -> None:
         shortest = 2 ** (len(self.config.widths) - 1)

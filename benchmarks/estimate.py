@@ -1,6 +1,7 @@
 """How long a table will take on this machine, measured before it starts."""
 
 import time
+from collections.abc import Mapping
 
 import torch
 
@@ -17,8 +18,17 @@ START = 10.0
 """Seconds a worker takes to start."""
 
 
-def seconds_for(runs: list[Run], dataset: Dataset, jobs: int, compute: Compute) -> float:
-    """Return the seconds the runs should take: a few plain steps, timed and multiplied."""
+def seconds_for(
+    runs: list[Run],
+    costs: Mapping[str, float],
+    dataset: Dataset,
+    jobs: int,
+    compute: Compute,
+) -> float:
+    """Return the seconds the runs should take: a few plain steps, timed and multiplied.
+
+    ``costs`` are the multiples of plain training that the rows take, by label.
+    """
     first = runs[0]
     device = "cuda" if torch.cuda.is_available() and compute.accelerator != "cpu" else "cpu"
     threads = torch.get_num_threads()
@@ -36,4 +46,5 @@ def seconds_for(runs: list[Run], dataset: Dataset, jobs: int, compute: Compute) 
             torch.cuda.synchronize()
         times.append(time.monotonic() - started)
     torch.set_num_threads(threads)
-    return START + OVERHEAD * min(times) * sum(run.budget.steps for run in runs) / jobs
+    steps = sum(costs[run.row] * run.budget.steps for run in runs)
+    return START + OVERHEAD * min(times) * steps / jobs

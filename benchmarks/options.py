@@ -7,8 +7,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.profiles import Profile
-from benchmarks.spec import Row, Table
+from benchmarks.spec import Plan, Row, Table
 from weakseg.config import Compute
 from weakseg.data.splits import FOLDS, Scheme
 
@@ -31,14 +30,22 @@ def pick_profile(name: str, data: Path | None) -> tuple[str, Why]:
     return "quick", "no data given, so phantoms, and no GPU"
 
 
-def chosen(table: Table, wanted: str) -> tuple[Row, ...]:
-    """Return the rows that ``wanted`` lists: "all", or labels separated by semicolons.
+def chosen(table: Table, wanted: str, subset: bool = False) -> tuple[Row, ...]:
+    """Return the rows that ``wanted`` lists: "all", "default", or labels split by semicolons.
+
+    Args:
+        table: whose rows they are.
+        wanted: what the user asked for.
+        subset: whether "default" means the table's default rows, else all.
 
     Raises:
         SystemExit: no such row; the message names the nearest and all there are.
     """
     by_label = {row.label: row for row in table.rows}
-    labels = [] if wanted == "all" else [part.strip() for part in wanted.split(";")]
+    if wanted in ("all", "default"):
+        labels = list(table.default) if subset and wanted == "default" else []
+    else:
+        labels = [part.strip() for part in wanted.split(";")]
     for label in labels:
         if label not in by_label:
             near = difflib.get_close_matches(label, by_label, n=1, cutoff=0.3)
@@ -48,15 +55,12 @@ def chosen(table: Table, wanted: str) -> tuple[Row, ...]:
     return tuple(row for row in table.rows if not labels or row.label in labels)
 
 
-def narrowed(
-    profile: Profile, scheme: Scheme | None, folds: tuple[int, ...], seeds: tuple[int, ...]
-) -> Profile:
-    """Return the profile with another scheme, other folds or other seeds.
+def planned(plan: Plan, scheme: Scheme | None, folds: tuple[int, ...]) -> Plan:
+    """Return the plan with another scheme or other folds.
 
     Raises:
         SystemExit: the scheme has no such fold.
     """
-    plan = profile.plan
     if scheme is not None:
         plan = ((scheme, folds or dict(plan).get(scheme, FOLDS[scheme][:1])),)
     elif folds:
@@ -65,7 +69,7 @@ def narrowed(
         unknown = sorted(set(wanted) - set(FOLDS[known]))
         if unknown:
             raise SystemExit(f"{known} has the folds {FOLDS[known]}, not {unknown}")
-    return replace(profile, plan=plan, seeds=seeds or profile.seeds)
+    return plan
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:

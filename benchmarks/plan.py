@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.profiles import Profile
-from benchmarks.spec import Row, Table
+from benchmarks.spec import Plan, Row, Table
 from weakseg.config import describe, identity, override
 from weakseg.data.splits import Scheme
 from weakseg.losses import Term
@@ -45,9 +45,24 @@ class Run:
 
 
 def runs(
-    table: Table, profile: Profile, rows: tuple[Row, ...], data: str, content: str
+    table: Table,
+    profile: Profile,
+    rows: tuple[Row, ...],
+    data: str,
+    content: str,
+    plan: Plan | None = None,
 ) -> list[Run]:
-    """Return rows x folds x seeds, the first fold of every row before the second of any."""
+    """Return rows x folds x seeds, the first fold of every row before the second of any.
+
+    Args:
+        table: what the rows belong to.
+        profile: budget; adapted to the table here.
+        rows: of the table.
+        data: "real" or "phantom".
+        content: hash of the data.
+        plan: split schemes and folds in place of the profile's.
+    """
+    profile = profile.of(table)
     return [
         Run(
             table=table.name,
@@ -63,13 +78,17 @@ def runs(
             version=row.version,
         )
         for seed in profile.seeds
-        for scheme, folds in profile.plan
+        for scheme, folds in (profile.plan(table) if plan is None else plan)
         for fold in folds
         for row in rows
     ]
 
 
 def _resized(method: Method, profile: Profile) -> Method:
+    """Return a method at the profile's widths and windows, and so its first stage."""
+    if method.first is not None:
+        first = replace(method.first, method=_resized(method.first.method, profile))
+        method = replace(method, first=first)
     if profile.widths is not None:
         method = override(method, "network.widths", profile.widths)
     if profile.pairs is None:

@@ -1,14 +1,17 @@
 """Budgets as data: what every row of a table gets alike, by the machine it runs on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
+from benchmarks.spec import Plan, Table
 from weakseg.config import Optim
 from weakseg.data.grid import Grid
-from weakseg.data.splits import Scheme
 from weakseg.method import Budget
 
 ADAMW = Optim(name="adamw", lr=2e-3, weight_decay=1e-4)
 HALF = (8, 16, 32, 64, 128)
+FIELD: Final = 192.0
+"""Side of the square, mm, that the grids below are written for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,26 +28,52 @@ class Pairs:
     radius: int
     sigma: float
 
+    def scaled(self, factor: float) -> "Pairs":
+        """Return the windows for pixels that are ``1 / factor`` times as wide."""
+        return Pairs(radius=max(1, round(self.radius * factor)), sigma=self.sigma * factor)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """One budget.
+    """One budget, for a data set the size of ACDC and a field of 192 mm; see :meth:`of`.
 
-    ``plan`` lists split schemes with their folds; ``widths`` replaces the network's widths and
-    ``pairs`` the windows of the pairwise terms, None leaves them; ``patients`` and ``matrix`` size
-    the phantom that stands in for missing data (``matrix`` pixels in plane, None for the sizes
-    scanners use).
+    ``folds`` says whether all folds of all split schemes of a table are computed, the first fold
+    of each, or the first of the table's last scheme. ``widths`` replaces the network's widths and
+    ``pairs`` the windows of the pairwise terms, None leaves them; ``subset`` takes a table's
+    default rows unless others are asked for; ``patients`` and ``matrix`` size the phantom that
+    stands in for missing data (``matrix`` pixels in plane, None for the sizes scanners use).
     """
 
     name: str
     about: str
     budget: Budget
-    plan: tuple[tuple[Scheme, tuple[int, ...]], ...]
+    folds: Literal["all", "first", "one"] = "one"
     seeds: tuple[int, ...] = (0,)
     widths: tuple[int, ...] | None = None
     pairs: Pairs | None = None
+    subset: bool = False
     patients: int = 30
     matrix: int | None = None
+
+    def plan(self, table: Table) -> Plan:
+        """Return the split schemes and folds of a table that this profile computes."""
+        if self.folds == "all":
+            return table.plan
+        first = tuple((scheme, folds[:1]) for scheme, folds in table.plan)
+        return first if self.folds == "first" else first[-1:]
+
+    def of(self, table: Table) -> "Profile":
+        """Return the profile for a table: steps by its effort, pixels by its field of view."""
+        budget, factor = self.budget, FIELD / table.field
+        interval = max(1, round(budget.interval * table.effort))
+        steps = interval * (budget.steps // budget.interval)
+        grid = budget.grid
+        if grid.spacing is not None:
+            grid = replace(grid, spacing=grid.spacing / factor)
+        pairs = self.pairs and (self.pairs if factor == 1 else self.pairs.scaled(factor))
+        return replace(
+            self, pairs=pairs, budget=replace(budget, grid=grid, steps=steps, interval=interval)
+        )
 
 
 PROFILES = {
@@ -54,34 +83,33 @@ PROFILES = {
             name="paper",
             about="the budget of the released code: 60,000 steps of 12 slices at 256 x 256",
             budget=Budget(grid=Grid(), batch=12, steps=60_000, interval=2_000, optim=Optim()),
-            plan=(("five_fold", (1, 2, 3, 4, 5)), ("stratified", (1, 2, 3, 4, 5))),
+            folds="all",
         ),
         Profile(
             name="gpu",
             about="a tenth of the paper's steps",
             budget=Budget(grid=Grid(), batch=12, steps=6_000, interval=500, optim=Optim()),
-            plan=(("five_fold", (1,)), ("stratified", (1,))),
+            folds="first",
         ),
         Profile(
             name="cpu",
-            about="real data on two cores: the central 192 mm at 2 mm, 1,000 steps of 8 slices; "
-            "about an hour",
+            about="real data on two cores: the central part at 96 x 96, 1,000 steps of 8 slices; "
+            "some hours for all rows",
             budget=Budget(
                 grid=Grid(size=96, spacing=2.0), batch=8, steps=1_000, interval=250, optim=ADAMW
             ),
-            plan=(("five_fold", (1,)), ("stratified", (1,))),
             pairs=Pairs(radius=3, sigma=4.0),
         ),
         Profile(
             name="quick",
-            about="phantoms on two cores: the central 192 mm at 3 mm, half the widths; "
-            "about five minutes",
+            about="phantoms on two cores: the central part at 64 x 64, 400 steps of 8 slices, half "
+            "the widths; minutes",
             budget=Budget(
                 grid=Grid(size=64, spacing=3.0), batch=8, steps=400, interval=100, optim=ADAMW
             ),
-            plan=(("stratified", (1,)),),
             widths=HALF,
             pairs=Pairs(radius=2, sigma=3.0),
+            subset=True,
         ),
         Profile(
             name="tiny",
@@ -89,7 +117,6 @@ PROFILES = {
             budget=Budget(
                 grid=Grid(size=32, spacing=6.0), batch=2, steps=4, interval=2, optim=ADAMW
             ),
-            plan=(("stratified", (1,)),),
             widths=(4, 4, 4, 8, 8),
             pairs=Pairs(radius=1, sigma=1.5),
             patients=10,

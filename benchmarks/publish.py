@@ -11,11 +11,10 @@ import numpy as np
 from benchmarks.collect import DONE, collect
 from benchmarks.figures import draw
 from benchmarks.plan import runs
-from benchmarks.profiles import PROFILES, Profile
+from benchmarks.profiles import PROFILES
 from benchmarks.render import render, to_latex
 from benchmarks.spec import Table
 from weakseg.data.dataset import Dataset
-from weakseg.data.splits import Scheme
 from weakseg.results import read_csv, write_text
 
 
@@ -89,8 +88,8 @@ def _current(
     found: dict[str, str] = {}
     for record in records:
         plan = ((record["scheme"], (int(record["fold"]),)),)
-        narrowed = _narrow(PROFILES[profile], plan, int(record["seed"]))
-        expected = runs(table, narrowed, table.rows, data, content)
+        seeded = replace(PROFILES[profile], seeds=(int(record["seed"]),))
+        expected = runs(table, seeded, table.rows, data, content, plan)
         labels = [run.row for run in expected if run.id == record["run"]]
         if labels:
             same = record["row"] in labels
@@ -103,12 +102,6 @@ def _relabel(path: Path, label: str) -> None:
     record = json.loads(path.read_text())
     if record["row"] != label:
         write_text(path, json.dumps(record | {"row": label}, indent=1))
-
-
-def _narrow(
-    profile: Profile, plan: tuple[tuple[Scheme, tuple[int, ...]], ...], seed: int
-) -> Profile:
-    return replace(profile, plan=plan, seeds=(seed,))
 
 
 def _render(table: Table, folder: Path) -> None:

@@ -8,6 +8,7 @@ from weakseg.method import Method
 
 Metric = Literal["dice", "hd95", "hd95_max", "assd", "missed", "spurious"]
 Selection = Literal["last", "best-val", "best-test"]
+Plan = tuple[tuple[Scheme, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,17 @@ class Reported:
 
 @dataclass(frozen=True)
 class Row:
-    """One method of a table. Raise ``version`` when a fix changes its numbers."""
+    """One method of a table. Raise ``version`` when a fix changes its numbers.
+
+    ``cost`` is the time of a run as a multiple of pCE's, for estimates only.
+    """
 
     label: str
     method: Method
     note: str = ""
     reported: tuple[Reported, ...] = ()
     version: int = 1
+    cost: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +82,10 @@ class Table:
     """A table of a paper: ``rows`` are trained, ``columns`` are shown, for ``classes``.
 
     ``source`` names the data; ``plan`` the split schemes with all their folds, of which a profile
-    takes its part; ``references`` the rows that the others are compared with; ``default`` the
-    rows that a short profile computes unless asked for more, none for all of them.
+    takes its part; ``field`` is the side of the central square that grids of short profiles
+    cover, mm; ``effort`` the share of a profile's steps that data of this size get;
+    ``references`` are the rows that the others are compared with; ``default`` the rows that the
+    shortest profile computes unless asked for more, none for all of them.
     """
 
     name: str
@@ -88,7 +95,9 @@ class Table:
     rows: tuple[Row, ...]
     classes: tuple[str, ...]
     source: str
-    plan: tuple[tuple[Scheme, tuple[int, ...]], ...]
+    plan: Plan
+    field: float = 192.0
+    effort: float = 1.0
     references: tuple[str, ...] = ()
     default: tuple[str, ...] = ()
 

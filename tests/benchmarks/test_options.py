@@ -1,16 +1,17 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.options import chosen, narrowed, parse_shard, pick_profile, resolved
+from benchmarks.options import chosen, parse_shard, pick_profile, planned, resolved
 from benchmarks.profiles import PROFILES
 from benchmarks.tables import TABLES
 from weakseg.config import Compute
 from weakseg.data.splits import Scheme
 
 ACDC = TABLES["acdc"]
-PAPER, TINY = PROFILES["paper"], PROFILES["tiny"]
+PLAN = PROFILES["paper"].plan(ACDC)
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, cores: int = 8, gpus: int = 0) -> None:
@@ -64,13 +65,19 @@ def test_a_row_like_no_other_gets_the_list_alone() -> None:
     assert "did you mean" not in str(error.value)
 
 
-def test_schemes_folds_and_seeds_replace_those_of_the_profile() -> None:
-    assert narrowed(PAPER, None, (), ()) == PAPER
-    assert narrowed(PAPER, "maag_35", (), ()).plan == (("maag_35", (1,)),)
-    assert narrowed(PAPER, "five_fold", (), ()).plan == (("five_fold", (1, 2, 3, 4, 5)),)
-    assert narrowed(PAPER, "stratified", (2, 4), ()).plan == (("stratified", (2, 4)),)
-    assert narrowed(PAPER, None, (3,), ()).plan == (("five_fold", (3,)), ("stratified", (3,)))
-    assert narrowed(TINY, None, (), (7, 8)).seeds == (7, 8)
+def test_schemes_and_folds_replace_those_of_the_profile() -> None:
+    assert planned(PLAN, None, ()) == PLAN
+    assert planned(PLAN, "maag_35", ()) == (("maag_35", (1,)),)
+    assert planned(PLAN, "five_fold", ()) == (("five_fold", (1, 2, 3, 4, 5)),)
+    assert planned(PLAN, "stratified", (2, 4)) == (("stratified", (2, 4)),)
+    assert planned(PLAN, None, (3,)) == (("five_fold", (3,)), ("stratified", (3,)))
+
+
+def test_a_subset_is_taken_by_default_only_where_the_profile_says_so() -> None:
+    table = replace(ACDC, default=("pCE", "AttenScribble"))
+    assert [row.label for row in chosen(table, "default", subset=True)] == list(table.default)
+    assert chosen(table, "all", subset=True) == table.rows
+    assert chosen(table, "default") == table.rows
 
 
 @pytest.mark.parametrize(
@@ -80,7 +87,7 @@ def test_folds_a_scheme_does_not_have_are_refused(
     scheme: Scheme | None, folds: tuple[int, ...]
 ) -> None:
     with pytest.raises(SystemExit, match=r"has the folds \(1.*\), not \[[206]\]"):
-        narrowed(PAPER, scheme, folds, ())
+        planned(PLAN, scheme, folds)
 
 
 @pytest.mark.parametrize("shard", ["", "1", "4/4", "5/4", "-1/4", "0/0", "a/b", "1/2/3", "0 of 4"])

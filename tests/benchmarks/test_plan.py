@@ -1,14 +1,16 @@
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from benchmarks.plan import Run, runs
 from benchmarks.profiles import PROFILES, Pairs, Profile
-from benchmarks.spec import Row, Table
+from benchmarks.spec import Plan, Row, Table
 from benchmarks.tables import TABLES
 from weakseg.config import override
 from weakseg.losses import PartialCE
+from weakseg.method import FirstStage
+from weakseg.models import Affinity
 
 ACDC = TABLES["acdc"]
 BY_LABEL = {row.label: row for row in ACDC.rows}
@@ -17,9 +19,13 @@ TINY = PROFILES["tiny"]
 
 
 def plan(
-    table: Table = ACDC, profile: Profile = TINY, row: Row = ROW, content: str = "c0ffee"
+    table: Table = ACDC,
+    profile: Profile = TINY,
+    row: Row = ROW,
+    content: str = "c0ffee",
+    fold: Plan = (("stratified", (1,)),),
 ) -> Run:
-    (run,) = runs(table, profile, (row,), "phantom", content)
+    (run,) = runs(table, profile, (row,), "phantom", content, fold)
     return run
 
 
@@ -37,8 +43,8 @@ def test_labels_of_table_and_row_are_no_part_of_the_identity() -> None:
         plan(profile=override(TINY, "budget.optim.lr", 0.5)),
         plan(profile=replace(TINY, name="other")),
         plan(profile=replace(TINY, seeds=(1,))),
-        plan(profile=replace(TINY, plan=(("stratified", (2,)),))),
-        plan(profile=replace(TINY, plan=(("five_fold", (1,)),))),
+        plan(fold=(("stratified", (2,)),)),
+        plan(fold=(("five_fold", (1,)),)),
         plan(content="decade"),
         plan(row=replace(ROW, version=2)),
         plan(row=replace(ROW, method=override(ROW.method, "losses.masked_crf.weight", 0.2))),
@@ -72,8 +78,9 @@ def test_every_row_has_an_identity_of_its_own_under_every_profile() -> None:
 
 def test_all_rows_have_one_fold_before_any_has_two_and_one_seed_before_two() -> None:
     rows = (BY_LABEL["pCE"], ROW)
-    profile = replace(TINY, plan=(("five_fold", (1, 2)), ("stratified", (1,))), seeds=(0, 1))
-    found = [(r.seed, r.scheme, r.fold, r.row) for r in runs(ACDC, profile, rows, "real", "c")]
+    folds: Plan = (("five_fold", (1, 2)), ("stratified", (1,)))
+    todo = runs(ACDC, replace(TINY, seeds=(0, 1)), rows, "real", "c", folds)
+    found = [(r.seed, r.scheme, r.fold, r.row) for r in todo]
     assert found == [
         (seed, scheme, fold, label)
         for seed in (0, 1)
@@ -108,6 +115,35 @@ def test_the_profiles_of_the_released_grid_change_nothing_in_a_row(name: str, ro
     for run in runs(ACDC, profile, (row,), "real", "c"):
         assert run.method == row.method
         assert run.budget == profile.budget
+
+
+def test_profiles_take_their_part_of_the_folds_of_a_table() -> None:
+    schemes = {name: profile.plan(ACDC) for name, profile in PROFILES.items()}
+    assert schemes["paper"] == ACDC.plan
+    assert schemes["gpu"] == (("five_fold", (1,)), ("stratified", (1,)))
+    assert schemes["cpu"] == schemes["quick"] == schemes["tiny"] == (("stratified", (1,)),)
+
+
+def test_a_smaller_data_set_gets_its_share_of_the_steps_and_as_many_evaluations() -> None:
+    budget = plan(replace(ACDC, effort=0.4), PROFILES["cpu"]).budget
+    assert (budget.steps, budget.interval) == (400, 100)
+    budget = plan(replace(ACDC, effort=0.4), TINY).budget
+    assert (budget.steps, budget.interval) == (2, 1)
+
+
+def test_a_wider_field_has_wider_pixels_and_windows_of_the_same_size_in_mm() -> None:
+    run = plan(replace(ACDC, field=384.0), PROFILES["cpu"])
+    assert run.budget.grid.spacing == 4.0
+    crf: Any = {term.name: term for term in run.method.losses}["masked_crf"]
+    assert (crf.radius, crf.sigma_xy) == (2, 2.0)
+    assert plan(replace(ACDC, field=384.0), PROFILES["paper"]).budget.grid.spacing is None
+
+
+def test_the_first_stage_of_a_method_is_sized_like_the_second() -> None:
+    stages = FirstStage(method=ROW.method, pseudo_labels=cast(Any, Affinity()))
+    run = plan(row=replace(ROW, method=replace(ROW.method, first=stages)))
+    assert run.method.first is not None
+    assert run.method.first.method == replace(run.method, first=None)
 
 
 def test_the_record_of_a_run_spells_the_configuration_out() -> None:

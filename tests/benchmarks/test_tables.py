@@ -121,7 +121,7 @@ def test_runs_of_a_plan_have_identities_of_their_own(
     profile: str, table: Table, phantom: Dataset
 ) -> None:
     plan = runs(table, PROFILES[profile], table.rows, "phantom", phantom.content)
-    folds = sum(len(folds) for _, folds in PROFILES[profile].plan)
+    folds = sum(len(folds) for _, folds in PROFILES[profile].plan(table))
     assert len(plan) == len(table.rows) * folds * len(PROFILES[profile].seeds)
     assert len({run.id for run in plan}) == len(plan)
 

@@ -14,6 +14,10 @@ TERMS = [
     if dataclasses.is_dataclass(getattr(losses, name)) and name != "Objective"
 ]
 ON_SCRIBBLES = [term for term in TERMS if term is not Dice]
+NEED_LABELS = [
+    PartialCE, AttentiveSimilarity, losses.PartialDice, losses.AuxiliaryPartialCE,
+    losses.DeepSupervision,
+]  # fmt: skip
 SPACES = {2: (8, 8), 3: (4, 4, 6)}
 
 
@@ -29,12 +33,17 @@ def example(term, dims=2, batch=4, dtype=torch.float32, seed=0):
         label.masked_fill_(torch.rand(label.shape, generator=generator) < 0.8, IGNORE_INDEX)
     image = torch.rand(batch, 1, *space, generator=generator)
     cases = [f"case{b}" for b in range(batch)]
-    return Output(logits, {"layer": band}), Batch(image, label, cases)
+    # Every gradient arrives at the logits, whichever head or layer a term looks at.
+    features = {"decoder.3": torch.cat([logits.flip(1), logits.square()], dim=1)}
+    torch.manual_seed(seed)  # of terms that draw
+    return Output(logits, {"layer": band}, (logits.flip(1),), features), Batch(image, label, cases)
 
 
 def part(out, batch, rows):
     similarity = {name: band[rows] for name, band in out.similarity.items()}
-    return Output(out.logits[rows], similarity), Batch(
+    features = {name: values[rows] for name, values in out.features.items()}
+    heads = tuple(head[rows] for head in out.auxiliary)
+    return Output(out.logits[rows], similarity, heads, features), Batch(
         batch.image[rows], batch.label[rows], batch.case[rows], batch.step
     )
 
@@ -59,7 +68,13 @@ def test_is_computed_in_float32_for_half_precision_input(term, dtype):
     out, batch = example(term, dtype=dtype)
     share = term()(out, batch)
     share.mean().backward()
-    wide = Output(out.logits.detach().float(), {k: v.float() for k, v in out.similarity.items()})
+    wide = Output(
+        out.logits.detach().float(),
+        {k: v.float() for k, v in out.similarity.items()},
+        tuple(head.detach().float() for head in out.auxiliary),
+        {k: v.detach().float() for k, v in out.features.items()},
+    )
+    torch.manual_seed(0)
     assert share.total.dtype == torch.float32
     assert torch.isfinite(out.logits.grad).all()
     assert out.logits.grad.dtype == dtype
@@ -71,6 +86,7 @@ def test_autocast_changes_nothing(term):
     out, batch = example(term)
     with torch.autocast("cpu", torch.bfloat16):
         inside = term()(out, batch).total
+    torch.manual_seed(0)
     assert inside.dtype == torch.float32
     torch.testing.assert_close(inside, term()(out, batch).total)
 
@@ -79,11 +95,12 @@ def test_autocast_changes_nothing(term):
 def test_shares_of_micro_batches_add_up(term):
     out, batch = example(term)
     whole = term()(out, batch)
+    torch.manual_seed(0)
     parts = [term()(*part(out, batch, rows)) for rows in (slice(0, 1), slice(1, 4))]
     total = Share(sum(s.total for s in parts), sum(s.weight for s in parts))
     torch.testing.assert_close(whole.mean(), total.mean())
     torch.testing.assert_close(whole.weight, total.weight)
-    (whole_gradient,) = torch.autograd.grad(whole.mean(), out.logits)
+    (whole_gradient,) = torch.autograd.grad(whole.mean(), out.logits, retain_graph=True)
     (parts_gradient,) = torch.autograd.grad(total.mean(), out.logits)
     torch.testing.assert_close(whole_gradient, parts_gradient)
 
@@ -96,7 +113,7 @@ def test_f13_a_batch_nobody_annotated_is_finite(term):
     share.mean().backward()
     assert torch.isfinite(share.mean())
     assert torch.isfinite(out.logits.grad).all()
-    if term in (PartialCE, AttentiveSimilarity):  # others need no annotation
+    if term in NEED_LABELS:
         assert share.mean() == 0
         assert torch.all(out.logits.grad == 0)
 

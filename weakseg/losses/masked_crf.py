@@ -55,7 +55,7 @@ def masked_crf(
         >>> masked_crf(probs, torch.zeros(1, 1, 8, 8), torch.zeros(1, 8, 8))
         tensor(0.)
     """
-    share = _share(
+    share = crf_share(
         probs,
         image,
         mask,
@@ -67,7 +67,7 @@ def masked_crf(
     return share.mean()
 
 
-def _share(
+def crf_share(
     probs: Tensor,
     image: Tensor,
     mask: Tensor,
@@ -189,7 +189,7 @@ class MaskedCRF:
 
     def __call__(self, out: Output, batch: Batch) -> Share:
         """Return the loss summed over pixels without annotation, and their number."""
-        return _share(
+        return crf_share(
             full_precision(out.logits).softmax(1),
             batch.image,
             batch.label == IGNORE_INDEX,

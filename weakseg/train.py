@@ -160,10 +160,10 @@ def _task(budget: Budget, job: _Job) -> Task:
     return Task(
         steps=budget.steps,
         batch=budget.batch,
+        modalities=job.dataset.modalities,
         classes=len(job.dataset.classes) + 1,
         slices=len(job.source.rows(job.split.train)),
         size=(budget.grid.size,) * 2,
-        seed=job.seed,
     )
 
 

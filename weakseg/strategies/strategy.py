@@ -19,16 +19,16 @@ from weakseg.types import Batch, Output, Share, channels_last
 class Task(NamedTuple):
     """What a strategy is built for.
 
-    ``steps`` of the whole run, ``batch`` slices per step over all devices, ``classes`` with the
-    background, ``slices`` to train on of ``size`` (H, W) pixels; ``seed`` of the run.
+    ``steps`` of the whole run, ``batch`` slices per step over all devices, ``modalities`` of the
+    image, ``classes`` with the background, ``slices`` to train on of ``size`` (H, W) pixels.
     """
 
     steps: int
     batch: int
+    modalities: int
     classes: int
     slices: int
     size: tuple[int, int]
-    seed: int
 
 
 class TrainingSlices(Protocol):

@@ -2,5 +2,7 @@
 
 from benchmarks.spec import Table
 from benchmarks.tables.acdc import ACDC
+from benchmarks.tables.acdc_ablation import ACDC_ABLATION
+from benchmarks.tables.acdc_strokes import ACDC_STROKES
 
-TABLES: dict[str, Table] = {table.name: table for table in (ACDC,)}
+TABLES: dict[str, Table] = {table.name: table for table in (ACDC, ACDC_STROKES, ACDC_ABLATION)}

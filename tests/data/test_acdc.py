@@ -7,7 +7,7 @@ import pytest
 
 from tests.data.official import SHAPE, SPACING, edit_header, labels, save, scribbles, write_acdc
 from weakseg.data.nifti_header import SpacingConflict
-from weakseg.data.sources import SOURCES, acdc
+from weakseg.data.sources import acdc
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_the_4d_file_and_other_files_are_ignored(root, patient):
 def test_f16_the_known_defect_of_the_sform_is_read_with_the_spacing_of_pixdim(root, recwarn):
     case = first(root)
     np.testing.assert_allclose(np.abs(nib.load(case.image).affine.diagonal()), 1)
-    arrays = SOURCES["acdc"].read(case)
+    arrays = acdc.SOURCE.read(case)
     assert arrays.spacing == SPACING[::-1]
     assert not [w for w in recwarn if issubclass(w.category, SpacingConflict)]
 
@@ -66,7 +66,7 @@ def test_f16_another_conflict_of_spacings_than_the_known_one_is_told(root):
     case = first(root)
     edit_header(case.image, srow_x=[-2, 0, 0, 0], srow_y=[0, -2, 0, 0])
     with pytest.warns(SpacingConflict, match="the sform says"):
-        SOURCES["acdc"].read(case)
+        acdc.SOURCE.read(case)
 
 
 def test_files_are_matched_by_index(root):
@@ -176,10 +176,10 @@ def test_a_folder_without_patients_says_what_is_expected_and_where_it_comes_from
 
 
 def test_phantoms_are_told_by_their_mark(root):
-    assert not SOURCES["acdc"].synthetic(root)
+    assert not acdc.SOURCE.synthetic(root)
     (root / "PHANTOM").touch()
-    assert SOURCES["acdc"].synthetic(root)
-    assert SOURCES["acdc"].synthetic(root / "training")
+    assert acdc.SOURCE.synthetic(root)
+    assert acdc.SOURCE.synthetic(root / "training")
 
 
 @pytest.mark.skipif(not Path(os.environ.get("WEAKSEG_ACDC", "-")).is_dir(), reason="no ACDC")

@@ -1,7 +1,7 @@
 """A prepared data set: nnU-Net's raw layout with ``scribblesTr`` beside ``labelsTr``."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.data import nifti
+from weakseg.data import nifti, raw
 from weakseg.types import IGNORE_INDEX, Case
 
 LAYOUT = """expected layout:
@@ -17,7 +17,7 @@ LAYOUT = """expected layout:
   {root}/imagesTr/CASE_0000.nii.gz
   {root}/labelsTr/CASE.nii.gz
   {root}/scribblesTr/CASE.nii.gz
-make it with: python -m weakseg.data.prepare acdc SRC {root}"""
+make it with: python -m weakseg.data.prepare acdc SRC {root} (or another source)"""
 
 
 class Sample(NamedTuple):
@@ -25,7 +25,7 @@ class Sample(NamedTuple):
 
     ``image`` is float32 [M, D, H, W] in the units of the file, ``reference`` uint8 [D, H, W]
     with 0 for background, ``scribble`` uint8 [D, H, W] with
-    :data:`~weakseg.types.IGNORE_INDEX` where nobody drew (None without scribbles) and
+    :data:`~weakseg.types.IGNORE_INDEX` where nobody drew, either None where there is none, and
     ``spacing`` the distance between voxels along D, H, W in mm.
     """
 
@@ -42,7 +42,8 @@ class Dataset:
     ``classes`` are the foreground classes in the order of their label ids, from 1; ``modalities``
     is the number of channels of an image; ``ignore`` is the code of undrawn voxels in the files;
     ``content`` is the hash of every case; ``synthetic`` is true for phantoms; ``details`` holds,
-    by case, patient, group, frame, spacing (mm), shape and hash.
+    by case, patient, group, frame, spacing (mm), shape and hash; ``scribbles`` is "drawn", or
+    describes what has drawn the strokes that the data did not come with.
     """
 
     root: Path
@@ -53,6 +54,7 @@ class Dataset:
     synthetic: bool
     ignore: int
     details: Mapping[str, Mapping[str, Any]]
+    scribbles: Any = "drawn"
 
     @classmethod
     def open(cls, root: Path | str) -> "Dataset":
@@ -79,15 +81,20 @@ class Dataset:
         own = described["weakseg"]
         labels: dict[str, int] = described["labels"]
         foreground = {i: name for name, i in labels.items() if i and name != "ignore"}
+        modalities = len(described["channel_names"])
         return cls(
             root=root,
-            cases=tuple(_case(root, name, own["cases"][name]) for name in sorted(own["cases"])),
+            cases=tuple(
+                _case(root, name, detail, modalities)
+                for name, detail in sorted(own["cases"].items())
+            ),
             classes=tuple(foreground[i] for i in sorted(foreground)),
-            modalities=len(described["channel_names"]),
+            modalities=modalities,
             content=own["content"],
             synthetic=bool(own["synthetic"]),
             ignore=labels["ignore"],
             details=own["cases"],
+            scribbles=own.get("scribbles", "drawn"),
         )
 
     def load(self, case: Case) -> Sample:
@@ -102,10 +109,9 @@ class Dataset:
         channels = [nifti.read(path) for path in paths]
         image = np.stack([channel.array.astype(np.float32) for channel in channels])
         known = range(len(self.classes) + 1)
-        reference = nifti.read_labels(case.reference, known).array
-        scribble = None
-        if case.scribble is not None:
-            scribble = nifti.read_labels(case.scribble, [*known, self.ignore]).array
+        reference = _labels(case.reference, known)
+        scribble = _labels(case.scribble, [*known, self.ignore])
+        if scribble is not None:
             scribble = np.where(scribble == self.ignore, np.uint8(IGNORE_INDEX), scribble)
         for array, path in ((reference, case.reference), (scribble, case.scribble)):
             if array is not None and array.shape != image.shape[1:]:
@@ -115,12 +121,18 @@ class Dataset:
         return Sample(image, reference, scribble, channels[0].spacing)
 
 
-def _case(root: Path, name: str, detail: Mapping[str, Any]) -> Case:
+def _labels(path: Path | None, codes: Iterable[int]) -> NDArray[np.uint8] | None:
+    return None if path is None else nifti.read_labels(path, codes).array
+
+
+def _case(root: Path, name: str, detail: Mapping[str, Any], modalities: int) -> Case:
+    files = raw.files(root, name, modalities, detail.get("lacks", ()))
     return Case(
         name=name,
         patient=detail["patient"],
         group=detail["group"],
-        image=root / "imagesTr" / f"{name}_0000.nii.gz",
-        reference=root / "labelsTr" / f"{name}.nii.gz",
-        scribble=root / "scribblesTr" / f"{name}.nii.gz",
+        image=files.images[0],
+        reference=files.reference,
+        scribble=files.scribble,
+        part=detail.get("part", ""),
     )

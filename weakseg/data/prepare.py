@@ -4,38 +4,41 @@
 ``scribblesTr`` and, last, ``dataset.json``: where that exists the folder is complete.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import jsonargparse
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from weakseg.data import nifti
+from weakseg.config import describe
+from weakseg.data import nifti, raw
 from weakseg.data.sources import SOURCES
-from weakseg.data.sources.source import Arrays, Found, Source
+from weakseg.data.sources.source import Arrays, Draw, Found, Source
+from weakseg.seeding import seed_from
+from weakseg.types import IGNORE_INDEX
 
 Report = Callable[[int, int], None]
 """Told the number of steps done and of all steps."""
 
 _FORMAT: Final = 1
-_FOLDERS: Final = ("imagesTr", "labelsTr", "scribblesTr")
-_INDEX: Final = "dataset.json"
 
 
 def prepare(
-    source_name: str, src: Path | str, dst: Path | str, report: Report | None = None
+    source_name: str,
+    src: Path | str,
+    dst: Path | str,
+    report: Report | None = None,
+    scribbles: Draw | None = None,
 ) -> Path:
     """Check every case of a download and write it in nnU-Net's raw layout.
 
@@ -47,26 +50,34 @@ def prepare(
         src: the download, in its official layout; only read.
         dst: folder to write; absent, empty or made by an earlier call.
         report: called after each step.
+        scribbles: draws strokes into references that come without; None takes the source's own
+            way, where it has one.
 
     Returns:
         ``dst``.
 
     Raises:
         FileNotFoundError: ``src`` holds no case; the message says what is expected.
-        ValueError: unknown source, ``dst`` holds something else, or cases are missing files or
-            are wrong: one line for each, and nothing has been written.
+        ValueError: unknown source, ``dst`` holds something else, strokes are to be drawn where
+            all cases have them, or cases are missing files or are wrong: one line for each, and
+            nothing has been written.
     """
     if source_name not in SOURCES:
         raise ValueError(f"no source {source_name!r}; expected one of {sorted(SOURCES)}")
-    source, src, dst = SOURCES[source_name], Path(src), Path(dst).absolute()
+    src, dst = Path(src), Path(dst).absolute()
+    source = SOURCES[source_name](src)
+    if scribbles is not None:
+        source = replace(source, scribbles=scribbles)
     cases, problems = source.find(src)
+    if scribbles is not None and all(case.scribble is not None for case in cases):
+        raise ValueError(f"every case in {src} has strokes; expected some to draw strokes for")
     fingerprint = _fingerprint(source, src, cases)
-    if not problems and _is_complete(dst, fingerprint):
+    if not problems and raw.is_complete(dst, fingerprint):
         return dst
-    with _locked(dst):
-        if not problems and _is_complete(dst, fingerprint):
+    with raw.locked(dst):
+        if not problems and raw.is_complete(dst, fingerprint):
             return dst
-        _refuse_foreign(dst)
+        raw.refuse_foreign(dst)
         steps = _counter(report, 2 * len(cases))
         layout = f"\n{source.layout}" if problems else ""
         details = _check(source, cases, problems, steps)
@@ -74,7 +85,7 @@ def prepare(
             lines = "\n".join(f"  {problem}" for problem in problems)
             raise ValueError(f"nothing is written to {dst}, since in {src}:\n{lines}{layout}")
         _write(source, cases, details, dst, steps)
-        _write_index(dst, _describe(source, src, details, fingerprint))
+        raw.write_index(dst, _describe(source, src, cases, details, fingerprint))
     return dst
 
 
@@ -85,20 +96,49 @@ def _check(
     details: dict[str, dict[str, Any]] = {}
     for case in cases:
         try:
-            arrays = _stored(source.read(case))
+            arrays = _arrays(source, case)
         except (ValueError, OSError) as error:
             problems.append(str(error))
         else:
+            labels = {"reference": arrays.reference, "scribble": arrays.scribble}
             details[case.name] = {
                 "patient": case.patient,
                 "group": case.group,
                 "frame": case.frame,
+                "part": case.part,
+                "lacks": [name for name, label in labels.items() if label is None],
                 "spacing": list(arrays.spacing),
-                "shape": list(arrays.image.shape),
+                "shape": list(arrays.image.shape[-3:]),
                 "sha256": _hash(arrays),
             }
         step()
     return details
+
+
+def _arrays(source: Source, case: Found) -> Arrays:
+    """Return the arrays of a case as they are stored, with strokes where they can be drawn."""
+    arrays = source.read(case)
+    image = arrays.image if arrays.image.ndim == 4 else arrays.image[None]
+    if len(image) != len(source.channels):
+        raise ValueError(f"{case.image}: {len(image)} channels; expected {source.channels}")
+    if arrays.scribble is None and arrays.reference is None:
+        raise ValueError(f"{case.image}: neither a reference nor strokes; expected one of them")
+    if arrays.scribble is None and arrays.reference is not None and source.scribbles is not None:
+        seed = seed_from("strokes", case.name)
+        drawn = source.scribbles(arrays.reference, arrays.spacing, seed)
+        code = np.uint8(len(source.classes) + 1)
+        arrays = arrays._replace(scribble=np.where(drawn == IGNORE_INDEX, code, drawn))
+    return _compact(arrays._replace(image=image[0] if len(image) == 1 else image))
+
+
+def _compact(arrays: Arrays) -> Arrays:
+    """Return the image as int16 where that loses nothing, else as float32."""
+    image = arrays.image
+    limits = np.iinfo(np.int16)
+    fits = limits.min <= image.min() and image.max() <= limits.max
+    if fits and (image.dtype.kind in "iu" or (image == np.rint(image)).all()):
+        return arrays._replace(image=image.astype(np.int16))
+    return arrays._replace(image=image.astype(np.float32))
 
 
 def _write(
@@ -108,27 +148,34 @@ def _write(
     dst: Path,
     step: Callable[[], None],
 ) -> None:
-    (dst / _INDEX).unlink(missing_ok=True)
-    for folder in _FOLDERS:
+    (dst / raw.INDEX).unlink(missing_ok=True)
+    for folder in raw.FOLDERS:
         shutil.rmtree(dst / folder, ignore_errors=True)
-        (dst / folder).mkdir(parents=True)
     for case in cases:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the check has shown them
-            arrays = _stored(source.read(case))
+            arrays = _arrays(source, case)
         if _hash(arrays) != details[case.name]["sha256"]:
             raise ValueError(f"{case.image.parent} changed while it was read; run this again")
-        for path, array in zip(_files(dst, case.name), arrays[:3], strict=True):
+        channels = arrays.image if arrays.image.ndim == 4 else arrays.image[None]
+        labels = (label for label in (arrays.reference, arrays.scribble) if label is not None)
+        files = raw.files(dst, case.name, len(channels), details[case.name]["lacks"])
+        for path, array in zip(files.all(), (*channels, *labels), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
             nifti.write(path, array, arrays.spacing)
         step()
 
 
 def _describe(
-    source: Source, src: Path, details: dict[str, dict[str, Any]], fingerprint: str
+    source: Source,
+    src: Path,
+    cases: Sequence[Found],
+    details: dict[str, dict[str, Any]],
+    fingerprint: str,
 ) -> dict[str, Any]:
     names = ("background", *source.classes, "ignore")
-    keys = ("patient", "group", "frame", "sha256")
-    content = [[name, *(details[name][key] for key in keys)] for name in sorted(details)]
+    content = [[name, *_identity(details[name])] for name in sorted(details)]
+    made = any(c.scribble is None and "scribble" not in details[c.name]["lacks"] for c in cases)
     return {
         "channel_names": {str(i): name for i, name in enumerate(source.channels)},
         "labels": {name: i for i, name in enumerate(names)},
@@ -139,6 +186,7 @@ def _describe(
             "licence": source.licence,
             "citation": source.citation,
             "synthetic": source.synthetic(src),
+            "scribbles": _generator(source) if made else "drawn",
             "content": hashlib.sha256(json.dumps(content).encode()).hexdigest(),
             "fingerprint": fingerprint,
             "cases": details,
@@ -146,81 +194,48 @@ def _describe(
     }
 
 
-def _stored(arrays: Arrays) -> Arrays:
-    """Return the image as int16 where that loses nothing, else as float32."""
-    image = arrays.image
-    limits = np.iinfo(np.int16)
-    fits = limits.min <= image.min() and image.max() <= limits.max
-    if fits and (image.dtype.kind in "iu" or (image == np.rint(image)).all()):
-        return arrays._replace(image=image.astype(np.int16))
-    return arrays._replace(image=image.astype(np.float32))
+def _identity(detail: dict[str, Any]) -> list[str]:
+    """Return what of a case is hashed; a part only where there is one."""
+    keys = ("patient", "group", "frame", "sha256", *(["part"] if detail["part"] else []))
+    return [detail[key] for key in keys]
+
+
+def _generator(source: Source) -> Any:
+    """Return a plain description of what draws strokes."""
+    return getattr(source.scribbles, "__name__", None) or describe(source.scribbles)
 
 
 def _hash(arrays: Arrays) -> str:
     digest = hashlib.sha256(repr(arrays.spacing).encode())
-    for array in cast("tuple[NDArray[Any], ...]", arrays[:3]):
-        digest.update(f"{array.dtype.name}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
+    for array in arrays[:3]:
+        if array is None:
+            digest.update(b"none")
+        else:
+            digest.update(f"{array.dtype.name}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
 
 def _fingerprint(source: Source, src: Path, cases: Sequence[Found]) -> str:
     digest = hashlib.sha256(f"{source.name} {_FORMAT} {source.synthetic(src)}".encode())
+    if source.scribbles is not None:
+        digest.update(json.dumps(_generator(source), sort_keys=True).encode())
     for case in cases:
-        for path in (case.image, case.reference, case.scribble, case.info):
+        for path in _files(case):
             stat = path.stat()
             record = (os.fspath(path.relative_to(src)), stat.st_size, stat.st_mtime_ns)
             digest.update(repr(record).encode())
     return digest.hexdigest()
 
 
-def _files(dst: Path, name: str) -> tuple[Path, Path, Path]:
-    images, labels, scribbles = (dst / folder for folder in _FOLDERS)
-    ending = f"{name}.nii.gz"
-    return images / f"{name}_0000.nii.gz", labels / ending, scribbles / ending
-
-
-def _read_index(dst: Path) -> dict[str, Any]:
-    """Return the ``weakseg`` part of dataset.json, empty where there is none."""
-    try:
-        own = json.loads((dst / _INDEX).read_text(encoding="utf-8"))["weakseg"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return own if isinstance(own, dict) else {}
-
-
-def _is_complete(dst: Path, fingerprint: str) -> bool:
-    own = _read_index(dst)
-    return own.get("fingerprint") == fingerprint and all(
-        path.is_file() for name in own["cases"] for path in _files(dst, name)
-    )
-
-
-def _refuse_foreign(dst: Path) -> None:
-    names = {path.name for path in dst.iterdir()} if dst.is_dir() else set()
-    if _INDEX in names and not _read_index(dst):
-        raise ValueError(f"{dst} holds another data set; expected an empty or a new folder")
-    others = sorted(name for name in names - {*_FOLDERS, _INDEX} if not name.startswith("."))
-    if others or (dst.exists() and not dst.is_dir()):
-        raise ValueError(f"{dst} holds other files ({others[:3]}); expected an empty folder")
-
-
-@contextlib.contextmanager
-def _locked(dst: Path) -> Iterator[None]:
-    """Hold the lock beside ``dst``; the kernel frees it when the process ends."""
-    dst.parent.mkdir(parents=True, exist_ok=True)
-    with (dst.parent / f".{dst.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _write_index(dst: Path, described: dict[str, Any]) -> None:
-    temporary = dst / f".{_INDEX}"
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(described, file, indent=1, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, dst / _INDEX)
+def _files(case: Found) -> list[Path]:
+    """Return every file of a case, those in its folders included."""
+    given = (case.image, *case.channels, case.reference, case.scribble, case.info)
+    found: list[Path] = []
+    for path in given:
+        if path is not None:
+            found += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return found
 
 
 def _counter(report: Report | None, total: int) -> Callable[[], None]:

@@ -1,8 +1,24 @@
 """Sources of data, by name."""
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 from weakseg.data.sources import acdc
+from weakseg.data.sources.source import Source
 
-SOURCES = MappingProxyType({source.name: source for source in (acdc.SOURCE,)})
+_FIXED: Final = (acdc.SOURCE,)
+
+Open = Callable[[Path], Source]
+"""Returns the source of a download; where classes are fixed, the same for all."""
+
+
+def _fixed(source: Source) -> Open:
+    return lambda _: source
+
+
+SOURCES: Final[Mapping[str, Open]] = MappingProxyType(
+    {source.name: _fixed(source) for source in _FIXED}
+)
 """Every source that can be prepared."""

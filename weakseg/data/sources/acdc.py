@@ -75,6 +75,8 @@ def read(case: Found) -> Arrays:
         ValueError: a file is damaged, holds labels outside its map, or differs from the image in
             shape, spacing or stated axes.
     """
+    if case.reference is None or case.scribble is None:
+        raise ValueError(f"{case.name} needs a reference and strokes; see acdc.find")
     labels = range(len(CLASSES) + 1)
     with warnings.catch_warnings():
         known = r".*sform says \[1\. 1\. 1\.\] mm"  # the defect of ACDC's own headers

@@ -97,17 +97,18 @@ def summarise_cases(cases: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(VALUES))
 
 
-def case_means(cases: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean over the counted classes of every case, indexed by case.
+def case_means(cases: pd.DataFrame, by: Sequence[str] = ("case",)) -> pd.DataFrame:
+    """Return the mean over the counted classes of every case, indexed by ``by``.
 
     Args:
-        cases: lines of one run and selection.
+        cases: lines of one selection.
+        by: columns that name a case; more than its name where there are several runs.
 
     Returns:
         float columns ``METRICS``; NaN where a counted class has no value.
     """
     counted = cases[cases["dice"].notna()]
-    grouped = counted.groupby("case", sort=True)[list(METRICS)]
+    grouped = counted.groupby(list(by), sort=True)[list(METRICS)]
     sizes = grouped.size()
     means = grouped.mean()
     return means.where(grouped.count().eq(sizes, axis=0))

@@ -90,8 +90,7 @@ def run(
         console.print(
             f"  {kind} data, {folds_told}; {len(left)} of {len(todo)} runs to do, {jobs} at once"
         )
-        if len(wanted) < len(chosen_table.rows):
-            more = len(chosen_table.rows) - len(wanted)
+        if more := len(chosen_table.rows) - len(wanted) if rows == "default" else 0:
             console.print(f"  {more} further rows are computed with ROWS=all or --rows all")
         about = "under a minute" if guess < 60 else f"about {clock(guess)}"
         console.print(f"  {about} on this machine; stop any time, the same command goes on")

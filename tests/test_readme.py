@@ -19,20 +19,20 @@ def test_the_method_of_the_readme_passes_the_tests_that_pick_it_up(tmp_path):
     for folder in ("weakseg", "benchmarks", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "weakseg/losses/entropy.py").write_text(BLOCKS[0])
+    (tmp_path / "weakseg/losses/smoothness.py").write_text(BLOCKS[0])
     edit(
         tmp_path / "weakseg/losses/__init__.py",
-        ("from weakseg.losses.masked", "from weakseg.losses.entropy import Entropy\n"),
-        ('    "MaskedCRF",', '    "Entropy",\n'),
+        ("from weakseg.losses.terms", "from weakseg.losses.smoothness import Smoothness\n"),
+        ('    "Term",', '    "Smoothness",\n'),
     )
     (row,) = re.findall(r"`(Row\(.*\),)`", TEXT)
     edit(
-        tmp_path / "benchmarks/tables/acdc.py",
-        ("from weakseg.losses import", "from weakseg.losses import Entropy\n"),
-        ("        Row(\n", f"        {row}\n"),
+        tmp_path / "benchmarks/tables/methods.py",
+        ("from weakseg.losses import", "from weakseg.losses import Smoothness\n"),
+        ('    Row("pCE"', f"    {row}\n"),
     )
     tests = ["tests/losses/test_terms.py", "tests/benchmarks/test_tables.py"]
-    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-k", "ntropy", *tests]
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-k", "moothness", *tests]
     done = subprocess.run(
         command,
         cwd=tmp_path,

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from benchmarks.profiles import Profile
 from weakseg.data.dataset import Dataset
-from weakseg.data.phantom import write_phantom
+from weakseg.data.phantoms import PHANTOMS
 from weakseg.data.prepare import prepare
 
 
@@ -28,7 +28,7 @@ def dataset(
         download = folder / "phantom" / f"{name}-{size}"
         if not (download / "PHANTOM").exists():
             console.print(f"writing a phantom of {profile.patients} patients to {download}")
-            write_phantom(download, patients=profile.patients, size=profile.matrix)
+            PHANTOMS[name](download, profile.patients, profile.matrix, 0)
         tag = f"phantom-{size}"
     else:
         tag = hashlib.sha256(str(download.resolve()).encode()).hexdigest()[:8]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from weakseg.data.dataset import Dataset
-from weakseg.data.phantom import write_phantom
+from weakseg.data.phantoms import acdc
 from weakseg.data.prepare import prepare
 
 torch.set_num_threads(1)
@@ -20,7 +20,7 @@ torch.set_num_threads(1)
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Ten patients, two in each group, 64 x 64 pixels in plane."""
     folder = tmp_path_factory.mktemp("phantom")
-    write_phantom(folder / "official", patients=10, size=64)
+    acdc.write(folder / "official", patients=10, matrix=64)
     return Dataset.open(prepare("acdc", folder / "official", folder / "prepared"))
 
 

@@ -1,4 +1,4 @@
-"""A cine MR scanner: images a heart in its torso, slice by slice, with the blemishes of ACDC.
+"""A cine MR scanner: images a heart in its torso, slice by slice, with the blemishes of cardiac MR.
 
 A slice has partial volume in the plane and through its thickness, is displaced by its own
 breath-hold, shaded by the receive coil, and carries Rician noise.
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from weakseg.data.heart import Field, Heart, Tissue, tissue
-from weakseg.data.torso import WARP, Torso, noise, paint, render
+from weakseg.data.phantoms.heart import Field, Heart, Tissue, tissue
+from weakseg.data.phantoms.torso import WARP, Torso, noise, paint, render, sample_torso
 from weakseg.seeding import generator
 
 
@@ -29,6 +29,7 @@ class Scan:
     myocardium: float
     rv_blood: float
     coil: tuple[float, float, float, float]  # position x, y, depth, floor
+    scar: tuple[float, float, float] | None = None  # direction, angular width, brightness
 
 
 def sample_scan(heart: Heart, size: int | None, rng: np.random.Generator) -> Scan:
@@ -63,8 +64,18 @@ def sample_scan(heart: Heart, size: int | None, rng: np.random.Generator) -> Sca
     )
 
 
+def surroundings(heart: Heart, scan: Scan, rng: np.random.Generator) -> Torso:
+    """Draw the torso around a heart so that it fits the field of view of a scan."""
+    _, rows, columns = scan.shape
+    pixel = scan.spacing[1]
+    half = columns * pixel / 2, rows * pixel / 2
+    offset = (columns / 2 - scan.heart[1]) * pixel, (rows / 2 - scan.heart[0]) * pixel
+    outer = heart.radius + heart.wall
+    return sample_torso(half, offset, (-outer - 0.7 * heart.rv_depth, outer), rng)
+
+
 def acquire(
-    hearts: tuple[Heart, Heart], torso: Torso, scan: Scan, key: tuple[int, int]
+    hearts: tuple[Heart, ...], torso: Torso, scan: Scan, key: tuple[int, int]
 ) -> list[tuple[NDArray[np.int16], NDArray[np.uint8]]]:
     """Image the phases of a heart in one torso.
 
@@ -168,12 +179,13 @@ def _paint_heart(
     flow, grain = place.noise(14, rng), place.noise(3, rng)
     fat = np.clip(0.5 + 0.5 * place.noise(18, rng), 0.12, 1.05)
     muscle = scan.myocardium * (1 + 0.1 * flow + 0.1 * grain)
+    wall = muscle if scan.scar is None else _scarred(muscle, parts, place, scan.scar, flow)
     weave = np.clip(1.4 * place.noise(5, rng) - 0.6, 0, 1)
     paint(image, parts.sac, fat)
     paint(image, parts.rv_wall, muscle)
     paint(image, parts.atria, 0.9 + 0.1 * flow)
     image *= 1 - parts.lv - parts.rv - parts.wall
-    image += parts.wall * muscle
+    image += parts.wall * wall
     for share, level, wide in ((parts.lv, 1.0, 9), (parts.rv, scan.rv_blood, 13)):
         blood = level * (1 + 0.08 * flow)
         rim = 3 * (1 - ndimage.uniform_filter(share, max(3, round(wide / place.pixel))))
@@ -181,6 +193,17 @@ def _paint_heart(
         if share is parts.lv:
             dark = np.maximum(dark, parts.papillary)
         image += share * (blood - dark * (blood - 1.1 * muscle))
+
+
+def _scarred(
+    muscle: Field, parts: Tissue, place: _Place, scar: tuple[float, float, float], ragged: Field
+) -> Field:
+    """Return muscle with a bright patch on the side of the cavity, as enhanced scar has it."""
+    direction, width, bright = scar
+    away = np.cos(np.arctan2(place.y, place.x) - direction) - np.cos(width) + 0.12 * ragged
+    cavity = ndimage.uniform_filter(parts.lv, max(3, round(14 / place.pixel)))
+    share = np.clip(4 * away, 0, 1) * np.clip(6 * cavity, 0, 1)
+    return np.asarray(muscle + share * (bright - muscle), np.float32)
 
 
 def _shade(scan: Scan, place: _Place) -> Field:

@@ -8,15 +8,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from weakseg.data.heart import GROUPS, sample_heart
-from weakseg.data.phantom import write_phantom
+from weakseg.data.phantoms.acdc import write
+from weakseg.data.phantoms.heart import GROUPS, sample_heart
 from weakseg.seeding import generator
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("phantom")
-    write_phantom(folder, patients=10, size=72)
+    write(folder, patients=10, matrix=72)
     return folder
 
 
@@ -73,18 +73,18 @@ def test_scribbles_are_sparse_and_true(root):
 
 
 def test_the_same_seed_gives_the_same_bytes(root, tmp_path):
-    write_phantom(tmp_path, patients=10, size=72)
+    write(tmp_path, patients=10, matrix=72)
     assert hashes(tmp_path) == hashes(root)
 
 
 def test_more_patients_leave_the_others_unchanged(root, tmp_path):
-    write_phantom(tmp_path, patients=5, size=72)
+    write(tmp_path, patients=5, matrix=72)
     few, many = hashes(tmp_path / "training"), hashes(root / "training")
     assert few.items() <= many.items()
 
 
 def test_another_seed_gives_other_patients(root, tmp_path):
-    write_phantom(tmp_path, patients=1, size=72, seed=1)
+    write(tmp_path, patients=1, matrix=72, seed=1)
     few, many = hashes(tmp_path / "training"), hashes(root / "training")
     assert not set(few.values()) & set(many.values())
 
@@ -144,15 +144,15 @@ def test_the_groups_differ_in_shape():
 
 def test_impossible_requests_are_refused(tmp_path):
     with pytest.raises(ValueError, match="between 1 and 100"):
-        write_phantom(tmp_path, patients=101)
+        write(tmp_path, patients=101)
     with pytest.raises(ValueError, match="32 pixels"):
-        write_phantom(tmp_path, size=16)
+        write(tmp_path, matrix=16)
 
 
 @pytest.mark.slow
 def test_thirty_patients_take_less_than_twenty_seconds_of_one_core(tmp_path):
     start = time.process_time()
-    write_phantom(tmp_path, patients=30)
+    write(tmp_path, patients=30)
     assert time.process_time() - start < 20
     shapes = {nib.load(path).shape for path in tmp_path.rglob("*_gt.nii.gz")}
     assert len(shapes) > 20 and max(max(shape) for shape in shapes) <= 230

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from weakseg.data.heart import Field, edge
+from weakseg.data.phantoms.heart import Field, edge
 
 WARP: Final = 12.0
 """How far pixels may be displaced before rendering, mm."""

@@ -45,7 +45,7 @@ class Watcher(Companion):
         return {"pull": Share((self.pulled - 1) ** 2, self.pulled.new_ones(()))}
 
     def after_step(self, network: Network, step: int) -> None:
-        assert float(self.pulled) > 0
+        assert self.pulled.item() > 0
         self.calls[2] += 1
 
 

@@ -10,6 +10,7 @@ from weakseg.losses import (
     MixedPseudoLabels,
     PartialCE,
     PartialDice,
+    TreeEnergy,
 )
 from weakseg.types import IGNORE_INDEX, Batch, Output
 
@@ -56,6 +57,11 @@ def test_deep_supervision_halves_the_weight_from_head_to_head():
     expected = (4 * each[0] + 2 * each[1] + each[2]) / 7
     assert DeepSupervision()(out, batch).mean() == pytest.approx(expected)
     assert DeepSupervision().name == "partial_ce"
+
+
+def test_deep_supervision_asks_for_the_layers_of_its_term():
+    assert DeepSupervision(term=TreeEnergy(weight=1.0)).layers == ("decoder.3",)
+    assert DeepSupervision().layers == ()
 
 
 def test_deep_supervision_of_one_head_is_the_term():

@@ -37,6 +37,12 @@ class DeepSupervision:
         """Name of the term that is applied."""
         return self.term.name
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layers whose features the term needs."""
+        layers: tuple[str, ...] = getattr(self.term, "layers", ())
+        return layers
+
     def __call__(self, out: Output, batch: Batch) -> Share:
         """Return the weighted mean over the heads of the term's share."""
         size, mode = out.logits.shape[2:], _MODE[out.logits.ndim - 2]

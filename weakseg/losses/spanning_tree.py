@@ -38,7 +38,7 @@ def minimum_spanning_forest(features: Tensor) -> Forest:
     orders, parents = [], []
     for index in range(batch):
         distance = np.square(flat[index][:, one] - flat[index][:, other]).sum(0)
-        # A constant keeps edges of distance 0 in the sparse graph and changes no comparison.
+        # A constant keeps edges of distance 0 in the sparse graph, and the order of the others.
         graph = sparse.coo_matrix((distance + 1.0, (one, other)), shape=(nodes, nodes))
         tree = csgraph.minimum_spanning_tree(graph.tocsr())
         order, parent = csgraph.breadth_first_order(tree, 0, directed=False)

@@ -1,5 +1,6 @@
 """Scribble2Label: pseudo-labels from a running mean of predictions (Lee and Jeong, MICCAI 2020)."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -50,40 +51,37 @@ class RunningLabels(Companion):
     """Running class probabilities of every training slice, in half precision."""
 
     probs: Tensor
-    count: Tensor
 
     def __init__(self, config: Scribble2Label, task: Task) -> None:
         super().__init__({"pseudo_ce": config.weight})
         self.config, self.task = config, task
+        self.every = math.ceil(task.steps / config.updates)
         shape = (task.slices, task.classes, *task.size)
         self.register_buffer("probs", torch.zeros(shape, dtype=torch.float16))
-        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
     def before_step(self, network: Network, step: int, slices: TrainingSlices) -> None:
         """Now and then, add a prediction of all slices to the mean."""
-        if step == 0 or step % max(1, self.task.steps // self.config.updates):
+        if step == 0 or step % self.every:
             return
         for first in range(0, len(self.probs), self.task.batch):
             rows = slice(first, first + self.task.batch)
             new = predict_slices(network, slices.image[rows], self.task.batch)
             self.probs[rows] = self.probs[rows].float().lerp(new, self.config.momentum).half()
-        self.count += 1
 
-    def confident(self, rows: Tensor) -> Tensor:
+    def confident(self, rows: Tensor, step: int) -> Tensor:
         """Return the class int64 [B, S, S] of pixels above the threshold, else IGNORE_INDEX."""
-        gathered = 1 - (1 - self.config.momentum) ** int(self.count)
+        gathered = 1 - (1 - self.config.momentum) ** (step // self.every)
         best, label = self.probs[rows].float().max(dim=1)
-        sure = best > self.config.threshold * gathered
-        return label.where(sure & (self.count > 0), IGNORE_INDEX)
+        return label.where(best > self.config.threshold * gathered, IGNORE_INDEX)
 
     def terms(self, network: Network, out: Output, batch: Batch) -> dict[str, Share]:
         """Return the cross-entropy on pseudo-labels turned the way their slices were."""
         if batch.rows is None or batch.matrices is None:
             raise ValueError("pseudo-labels need batches that name their rows and matrices")
-        if batch.step < self.config.warmup * self.task.steps or self.count == 0:
+        if batch.step < max(self.every, self.config.warmup * self.task.steps):
             nothing = out.logits.new_zeros((), dtype=torch.float32)
             return {"pseudo_ce": Share(nothing, nothing)}
-        label = self.confident(batch.rows.to(self.probs.device))
+        label = self.confident(batch.rows.to(self.probs.device), batch.step)
         _, label = transform(batch.image, label, batch.matrices)
         label = label.where(batch.label == IGNORE_INDEX, IGNORE_INDEX)
         total = functional.cross_entropy(

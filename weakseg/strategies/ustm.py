@@ -44,7 +44,7 @@ class USTM:
 
 
 class Teacher(Companion):
-    """Running mean of the weights; its batch statistics are those of its own passes."""
+    """Running mean of the weights; it normalises by the batches it sees, as in training."""
 
     def __init__(self, config: USTM, network: Network, task: Task) -> None:
         super().__init__({"consistency": config.weight})

@@ -17,8 +17,19 @@ def case(patient: int, frame: int = 1, group: str | None = None) -> Case:
 
 
 FULL = [case(patient, frame) for patient in range(1, 101) for frame in (1, 12)]
+CHAOS = (1, 2, 3, 5, 8, 10, 13, 15, 19, 20, 21, 22, 31, 32, 33, 34, 36, 37, 38, 39)
 SMALL = [case(20 * block + i, frame) for block in range(5) for i in range(1, 7) for frame in (1, 9)]
-ALL = [(scheme, fold) for scheme in get_args(Scheme) for fold in FOLDS[scheme]]
+ALL = [
+    (scheme, fold)
+    for scheme in get_args(Scheme)
+    if scheme not in ("chaos", "official")  # of other data
+    for fold in FOLDS[scheme]
+]
+
+
+def plain(patient: int, part: str = "") -> list[Case]:
+    """Two cases of a patient of another data set, without groups."""
+    return [case(patient, frame)._replace(group="", part=part) for frame in (1, 2)]
 
 
 def numbers(cases: tuple[Case, ...]) -> set[int]:
@@ -99,5 +110,60 @@ def test_an_empty_part_is_an_error():
 
 
 def test_a_patient_without_a_known_number_is_an_error():
-    with pytest.raises(ValueError, match="patients 1 to 100 by number, got 'patient101'"):
+    with pytest.raises(
+        ValueError, match="knows 100 patients, 1 to 100 by number, got 'patient101'"
+    ):
         split("five_fold", [*FULL, case(101, group="DCM")], 1)
+
+
+def test_every_scheme_has_folds_from_1():
+    assert set(FOLDS) == set(get_args(Scheme))
+    assert all(folds == tuple(range(1, len(folds) + 1)) for folds in FOLDS.values())
+
+
+@pytest.mark.parametrize(("fold", "tested"), [(1, CHAOS[:7]), (2, CHAOS[7:14]), (3, CHAOS[14:])])
+def test_chaos_tests_consecutive_patients_of_its_list(fold, tested):
+    parts = split("chaos", [c for patient in CHAOS for c in plain(patient)], fold)
+    assert numbers(parts.test) == set(tested)
+    assert len(numbers(parts.train)) + len(numbers(parts.val)) == 20 - len(tested)
+
+
+def test_chaos_patients_that_are_missing_move_no_other():
+    parts = split("chaos", [c for patient in CHAOS[2:] for c in plain(patient)], 1)
+    assert numbers(parts.test) == set(CHAOS[2:7])
+
+
+def test_chaos_does_not_know_patients_without_public_labels():
+    with pytest.raises(ValueError, match="20 patients, 1 to 39 by number, got 'patient004'"):
+        split("chaos", [*plain(1), *plain(4)], 1)
+
+
+def test_the_official_split_is_that_of_the_cases():
+    cases = [*plain(1, "train"), *plain(2, "val"), *plain(3, "test"), *plain(4, "train")]
+    parts = split("official", cases, 1)
+    assert [numbers(part) for part in (parts.train, parts.val, parts.test)] == [{1, 4}, {2}, {3}]
+
+
+def test_the_official_split_without_validation_sets_some_training_patients_aside():
+    cases = [*plain(1, "train"), *plain(3, "test"), *plain(4, "train")]
+    parts = split("official", cases, 1)
+    assert len(numbers(parts.train)) == len(numbers(parts.val)) == 1
+    assert numbers(parts.test) == {3}
+
+
+def test_the_official_split_needs_parts():
+    with pytest.raises(ValueError, match=r"2 of 4 cases have no official part \(patient004_fr"):
+        split("official", [*plain(1, "test"), *plain(4)], 1)
+
+
+def test_f20_an_official_split_that_shares_a_patient_is_an_error():
+    with pytest.raises(ValueError, match="patient001 is in two parts of the split"):
+        split("official", [*plain(1, "train"), *plain(2, "val"), *plain(1, "test")], 1)
+
+
+@pytest.mark.parametrize("patients", [5, 13])
+def test_data_without_groups_can_be_stratified(patients):
+    cases = [c for patient in range(1, patients + 1) for c in plain(patient)]
+    tested = [numbers(split("stratified", cases, fold).test) for fold in FOLDS["stratified"]]
+    assert sorted(p for part in tested for p in part) == list(range(1, patients + 1))
+    assert max(map(len, tested)) - min(map(len, tested)) <= 1

@@ -2,18 +2,20 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from weakseg.types import Case
 
-Scheme = Literal["five_fold", "maag_35", "maag_70", "stratified"]
+Scheme = Literal["five_fold", "maag_35", "maag_70", "chaos", "official", "stratified"]
 
 FOLDS: Final[dict[Scheme, tuple[int, ...]]] = {
     "five_fold": (1, 2, 3, 4, 5),
     "maag_35": (1,),
     "maag_70": (1,),
+    "chaos": (1, 2, 3),
+    "official": (1,),
     "stratified": (1, 2, 3, 4, 5),
 }
 """The folds of each scheme."""
@@ -21,7 +23,7 @@ FOLDS: Final[dict[Scheme, tuple[int, ...]]] = {
 VALIDATION_SHARE: Final = 0.1
 """Part of the training patients that is set aside for validation."""
 
-_PATIENTS: Final = 100
+_ACDC: Final = range(1, 101)
 _PER_FOLD: Final = 20
 # Valvano et al., IEEE TMI 2021: the lists of their released code, by patient number.
 _MAAG_TEST: Final = (5, 39, 77, 82, 78, 10, 64, 24, 30, 73, 80, 41, 36, 60, 72)
@@ -35,6 +37,9 @@ _MAAG_MORE: Final = (
     2, 76, 34, 85, 70, 86, 3, 8, 51, 40, 7, 13, 47, 55, 12, 58, 87, 9, 65, 62, 33, 42, 23, 92, 29,
     11, 83, 68, 75, 67, 16, 48, 66, 20, 15,
 )
+# The public training patients of CHAOS with MR; folds are consecutive parts of the list.
+_CHAOS: Final = (1, 2, 3, 5, 8, 10, 13, 15, 19, 20, 21, 22, 31, 32, 33, 34, 36, 37, 38, 39)
+_CHAOS_PER_FOLD: Final = 7
 # fmt: on
 
 
@@ -68,6 +73,8 @@ def split(scheme: Scheme, cases: Sequence[Case], fold: int) -> Split:
     ``five_fold`` tests patients 1-20, 21-40, ... of ACDC (Luo et al., MICCAI 2022, WSL4MIS); each
     of its folds tests one disease group that training never sees. ``maag_35`` and ``maag_70``
     are the lists of Valvano et al. (IEEE TMI 2021), with their own validation patients.
+    ``chaos`` tests the first 7, next 7 and last 6 of the 20 public MR patients of CHAOS (Tian et
+    al., AttenScribble). ``official`` takes the parts that come with the data set.
     ``stratified`` deals the sorted patients of each group over five folds. Patients the data
     set lacks are left out of the lists.
 
@@ -82,7 +89,7 @@ def split(scheme: Scheme, cases: Sequence[Case], fold: int) -> Split:
 
     Raises:
         ValueError: unknown scheme or fold, a patient the scheme does not know or with two
-            groups, or a part without a patient.
+            groups, a case without an official part, or a part without a patient.
     """
     if scheme not in get_args(Scheme):
         near = difflib.get_close_matches(str(scheme), get_args(Scheme), n=1, cutoff=0)
@@ -92,8 +99,11 @@ def split(scheme: Scheme, cases: Sequence[Case], fold: int) -> Split:
     groups = _groups(cases)
     if scheme in ("maag_35", "maag_70"):
         train, val, test = _maag(scheme, groups)
+    elif scheme == "official":
+        train, val, test = _official(cases, groups)
     else:
-        test = _five_fold(groups, fold) if scheme == "five_fold" else _stratified(groups, fold)
+        tested = {"five_fold": _five_fold, "chaos": _chaos, "stratified": _stratified}[scheme]
+        test = tested(groups, fold)
         train, val = _set_aside(groups, set(groups) - test)
     for part, patients in (("train", train), ("val", val), ("test", test)):
         if not patients:
@@ -112,16 +122,24 @@ def _groups(cases: Sequence[Case]) -> dict[str, str]:
     return groups
 
 
-def _number(patient: str) -> int:
+def _number(patient: str, known: Collection[int]) -> int:
     digits = re.search(r"[0-9]+$", patient)
     number = int(digits.group()) if digits else 0
-    if not 1 <= number <= _PATIENTS:
-        raise ValueError(f"this split knows patients 1 to {_PATIENTS} by number, got {patient!r}")
+    if number not in known:
+        first, last = min(known), max(known)
+        raise ValueError(
+            f"this split knows {len(known)} patients, {first} to {last} by number, got {patient!r}"
+        )
     return number
 
 
 def _five_fold(groups: dict[str, str], fold: int) -> set[str]:
-    return {patient for patient in groups if (_number(patient) - 1) // _PER_FOLD == fold - 1}
+    return {p for p in groups if (_number(p, _ACDC) - 1) // _PER_FOLD == fold - 1}
+
+
+def _chaos(groups: dict[str, str], fold: int) -> set[str]:
+    places = {patient: _CHAOS.index(_number(patient, _CHAOS)) for patient in groups}
+    return {p for p, place in places.items() if place // _CHAOS_PER_FOLD == fold - 1}
 
 
 def _stratified(groups: dict[str, str], fold: int) -> set[str]:
@@ -134,12 +152,25 @@ def _stratified(groups: dict[str, str], fold: int) -> set[str]:
 
 def _maag(scheme: Scheme, groups: dict[str, str]) -> tuple[set[str], set[str], set[str]]:
     train = _MAAG_TRAIN if scheme == "maag_35" else _MAAG_TRAIN + _MAAG_MORE
-    numbers = {patient: _number(patient) for patient in groups}
+    numbers = {patient: _number(patient, _ACDC) for patient in groups}
 
     def present(wanted: tuple[int, ...]) -> set[str]:
         return {patient for patient, number in numbers.items() if number in wanted}
 
     return present(train), present(_MAAG_VAL), present(_MAAG_TEST)
+
+
+def _official(cases: Sequence[Case], groups: dict[str, str]) -> tuple[set[str], set[str], set[str]]:
+    without = [case.name for case in cases if not case.part]
+    if without:
+        raise ValueError(
+            f"{len(without)} of {len(cases)} cases have no official part ({without[0]}); use a "
+            "data set that comes with a split, or another scheme"
+        )
+    train, val, test = (
+        {case.patient for case in cases if case.part == part} for part in ("train", "val", "test")
+    )
+    return (train, val, test) if val else (*_set_aside(groups, train), test)
 
 
 def _set_aside(groups: dict[str, str], training: set[str]) -> tuple[set[str], set[str]]:

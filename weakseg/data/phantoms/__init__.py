@@ -5,12 +5,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from weakseg.data.phantoms import acdc
+from weakseg.data.phantoms import acdc, mscmr
 
 Writer = Callable[[Path, int, int | None, int], None]
 """Writes (root, patients, matrix, seed): ``matrix`` fixes the rows and columns of all slices, None
 takes the data set's own; a patient's files depend on its number, the matrix and the seed only. The
 file ``root / "PHANTOM"`` marks the result as synthetic."""
 
-PHANTOMS: Final[Mapping[str, Writer]] = MappingProxyType({"acdc": acdc.write})
+PHANTOMS: Final[Mapping[str, Writer]] = MappingProxyType({"acdc": acdc.write, "mscmr": mscmr.write})
 """Every data set that can be written."""

@@ -200,9 +200,10 @@ def _scarred(
 ) -> Field:
     """Return muscle with a bright patch on the side of the cavity, as enhanced scar has it."""
     direction, width, bright = scar
-    away = np.cos(np.arctan2(place.y, place.x) - direction) - np.cos(width) + 0.12 * ragged
+    inside = np.cos(np.arctan2(place.y, place.x) - direction) - np.cos(width)
+    inside = 4 * inside / (1 - np.cos(width)) + 0.8 * ragged
     cavity = ndimage.uniform_filter(parts.lv, max(3, round(14 / place.pixel)))
-    share = np.clip(4 * away, 0, 1) * np.clip(6 * cavity, 0, 1)
+    share = np.clip(inside, 0, 1) * np.clip(8 * cavity - 0.3, 0, 1)
     return np.asarray(muscle + share * (bright - muscle), np.float32)
 
 

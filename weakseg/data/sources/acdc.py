@@ -10,15 +10,11 @@ rejected, since an index then means two places.
 
 import re
 import warnings
-from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from weakseg.data import nifti
-from weakseg.data.nifti_header import TOLERANCE, SpacingConflict
+from weakseg.data.nifti_header import SpacingConflict
+from weakseg.data.sources.nifti_case import read_case
 from weakseg.data.sources.source import Arrays, Found, Source
 
 CLASSES: Final = ("RV", "MYO", "LV")
@@ -75,19 +71,10 @@ def read(case: Found) -> Arrays:
         ValueError: a file is damaged, holds labels outside its map, or differs from the image in
             shape, spacing or stated axes.
     """
-    if case.reference is None or case.scribble is None:
-        raise ValueError(f"{case.name} needs a reference and strokes; see acdc.find")
-    labels = range(len(CLASSES) + 1)
     with warnings.catch_warnings():
         known = r".*sform says \[1\. 1\. 1\.\] mm"  # the defect of ACDC's own headers
         warnings.filterwarnings("ignore", known, SpacingConflict)
-        image = nifti.read(case.image)
-        reference = nifti.read_labels(case.reference, labels)
-        scribble = nifti.read_labels(case.scribble, [*labels, UNLABELLED])
-    _match((case.image, image), (case.reference, reference), (case.scribble, scribble))
-    if (scribble.array == UNLABELLED).all():
-        warnings.warn(f"{case.scribble}: no stroke at all", stacklevel=2)
-    return Arrays(image.array, reference.array, scribble.array, image.spacing)
+        return read_case(case, len(CLASSES), UNLABELLED)
 
 
 def _is_patient(path: Path) -> bool:
@@ -135,28 +122,6 @@ def _info(path: Path) -> dict[str, str]:
     if info.get("Group") not in GROUPS:
         raise ValueError(f"{path}: Group is {info.get('Group')!r}; expected one of {GROUPS}")
     return info
-
-
-def _match(*files: tuple[Path, nifti.Volume]) -> None:
-    for (one, a), (other, b) in combinations(files, 2):
-        for what, of_one, of_other in (
-            ("shapes (z, y, x)", a.array.shape, b.array.shape),
-            ("spacings (z, y, x) in mm", a.spacing, b.spacing),
-        ):
-            if _differ(of_one, of_other):
-                raise ValueError(
-                    f"{one} and {other}: {what} {of_one} and {of_other}; expected equal ones"
-                )
-        axes = [v.affine[:3, :3] / np.linalg.norm(v.affine[:3, :3], axis=0) for v in (a, b)]
-        if a.oriented and b.oriented and np.abs(axes[0] - axes[1]).max() > TOLERANCE:
-            raise ValueError(
-                f"{one} and {other}: stated axes differ, {axes[0].round(3).tolist()} and "
-                f"{axes[1].round(3).tolist()}; export them in one orientation"
-            )
-
-
-def _differ(one: Sequence[float], other: Sequence[float]) -> bool:
-    return max(abs(a - b) for a, b in zip(one, other, strict=True)) > TOLERANCE
 
 
 def _synthetic(src: Path) -> bool:

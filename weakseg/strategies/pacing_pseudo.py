@@ -42,6 +42,10 @@ class PacingPseudo:
         check_weight(self.memory_weight)
         if not 0 < self.pace <= 1:
             raise ValueError(f"pace must be above 0 and at most 1, got {self.pace}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature must be above 0, got {self.temperature}")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -103,7 +107,9 @@ class Pacer(Companion):
         annotated = label != IGNORE_INDEX
         each, classes = full.movedim(1, -1)[annotated], label[annotated]  # [P, F], [P]
         self._update(each.detach(), classes)
-        likeness = functional.normalize(each, dim=1) @ functional.normalize(self.memory, dim=1).T
+        with torch.autocast(each.device.type, enabled=False):  # half precision is too coarse here
+            ways = functional.normalize(each, dim=1), functional.normalize(self.memory, dim=1)
+            likeness = ways[0] @ ways[1].T  # [P, C]
         likeness = (likeness / self.config.temperature).masked_fill(~self.known, -1e4)
         total = functional.cross_entropy(likeness, classes, reduction="sum")
         return Share(total, total.new_tensor(len(classes)))

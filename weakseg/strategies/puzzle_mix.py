@@ -12,7 +12,8 @@ from torch.nn import functional
 
 _LEVELS = 3
 _UNIT = 10_000
-"""Capacities are whole numbers of 1 / _UNIT."""
+"""Capacities are whole numbers of 1 / _UNIT, coarser where costs add up to more than _MOST."""
+_MOST = 2**29
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,15 @@ class PuzzleMix:
     smoothness: float = 1.2
     likeness: float = 0.5
 
+    def __post_init__(self) -> None:
+        if self.blocks < 1:
+            raise ValueError(f"blocks must be at least 1, got {self.blocks}")
+        if not self.alpha > 0:
+            raise ValueError(f"alpha must be above 0, got {self.alpha}")
+        for name in ("prior", "smoothness", "likeness"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+
     def masks(self, saliency: Tensor, image: Tensor, partner: Tensor) -> Tensor:
         """Return float [B, 1, S, S]: the share of each image in its mixture with its partner's.
 
@@ -40,7 +50,12 @@ class PuzzleMix:
             saliency: float [B, S, S], not negative.
             image: float [B, M, S, S].
             partner: int64 [B], which sample each one is mixed with.
+
+        Raises:
+            FloatingPointError: a saliency is not finite.
         """
+        if not torch.isfinite(saliency).all():
+            raise FloatingPointError("the saliency is not finite: the network has diverged")
         blocks = min(self.blocks, image.shape[-1])
         coarse = functional.adaptive_avg_pool2d(saliency[:, None], blocks)[:, 0].double().cpu()
         coarse = coarse / coarse.mean((1, 2), keepdim=True).clamp_min(1e-12)
@@ -87,38 +102,63 @@ def cut_levels(
     Ishikawa's graph (PAMI 2003): a chain of K edges per node, cut where its level is.
 
     Args:
-        unary: float [N, K], cost of each level.
+        unary: float [N, K], cost of each level, finite.
         one: int64 [E], first end of each pair.
         two: int64 [E], second end.
-        weight: float [E], not negative.
+        weight: float [E], not negative, finite.
 
     Returns:
         int64 [N], the level of each node.
     """
     nodes, levels = unary.shape
     inner = levels - 1  # nodes of a chain between source and sink
-    source, sink = nodes * inner, nodes * inner + 1
-    cost = np.rint((unary - unary.min(axis=1, keepdims=True)) * _UNIT).astype(np.int64)
-    chain = np.arange(nodes)[:, None] * inner + np.arange(inner)  # [N, K - 1]
-    full = np.concatenate([np.full((nodes, 1), source), chain, np.full((nodes, 1), sink)], axis=1)
-    heads, tails = full[:, 1:].ravel(), full[:, :-1].ravel()
-    never = int(cost.sum()) + 1
-    between = np.rint(np.repeat(weight, inner) * _UNIT / inner).astype(np.int64)
-    a, b = chain[one].ravel(), chain[two].ravel()
+    above = unary - unary.min(axis=1, keepdims=True)
+    unit = min(_UNIT, _MOST / max(above.sum(), weight.max(initial=0), 1e-300))
+    cost = np.rint(above * unit).astype(np.int64)
+    between = np.rint(np.repeat(weight, inner) * unit / inner).astype(np.int64)
+    chain = np.arange(nodes * inner).reshape(nodes, inner)
+    reached = _source_side(
+        *_ishikawa(cost, chain, (chain[one].ravel(), chain[two].ravel()), between)
+    )
+    found: NDArray[np.int64] = reached[chain].sum(axis=1)
+    return found
+
+
+def _ishikawa(
+    cost: NDArray[np.int64],
+    chain: NDArray[np.int64],
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    between: NDArray[np.int64],
+) -> tuple[sparse.csr_matrix, int, int]:
+    """Return the graph, its source and its sink.
+
+    Args:
+        cost: int64 [N, K], of the edges of each chain.
+        chain: int64 [N, K - 1], the nodes of each chain.
+        pairs: both ends of the edges between chains, int64 [P] each.
+        between: int64 [P], capacities of these, both ways.
+    """
+    source, sink = chain.size, chain.size + 1
+    ends = np.full((len(chain), 1), source), np.full((len(chain), 1), sink)
+    full = np.concatenate([ends[0], chain, ends[1]], axis=1)
+    back = chain[:, :-1].size  # a chain is cut once: its backward edges cost more than all others
     parts = [
-        (tails, heads, cost.ravel()),
-        (chain[:, 1:].ravel(), chain[:, :-1].ravel(), np.full(nodes * (inner - 1), never)),
-        (a, b, between),
-        (b, a, between),
+        (full[:, :-1].ravel(), full[:, 1:].ravel(), cost.ravel()),
+        (chain[:, 1:].ravel(), chain[:, :-1].ravel(), np.full(back, cost.sum() + 1)),
+        (*pairs, between),
+        (*pairs[::-1], between),
     ]
     start, end, capacity = (np.concatenate(part) for part in zip(*parts, strict=True))
     shape = (sink + 1, sink + 1)
-    graph = sparse.coo_matrix((capacity, (start, end)), shape=shape).tocsr().astype(np.int32)
-    flow = maximum_flow(graph, source, sink).flow
-    residual = (graph - flow).tocsr()
+    graph = sparse.coo_matrix((capacity.astype(np.int32), (start, end)), shape=shape)
+    return graph.tocsr(), source, sink
+
+
+def _source_side(graph: sparse.csr_matrix, source: int, sink: int) -> NDArray[np.bool_]:
+    """Return which nodes remain with the source in the minimum cut, the fewest possible."""
+    residual = (graph - maximum_flow(graph, source, sink).flow).tocsr()
     residual.data = np.maximum(residual.data, 0)
     residual.eliminate_zeros()
-    reached = np.zeros(sink + 1, dtype=bool)
+    reached = np.zeros(graph.shape[0], dtype=bool)
     reached[breadth_first_order(residual, source, return_predecessors=False)] = True
-    levels_found: NDArray[np.int64] = reached[chain].sum(axis=1)
-    return levels_found
+    return reached

@@ -64,16 +64,22 @@ class PositiveUnlabelled(Companion):
         return {
             "view_ce": PartialCE()(Output(logits), batch._replace(label=view.hide(batch.label))),
             "view_consistency": Share(distance.sum(), distance.new_tensor(len(distance))),
-            "positive_unlabelled": self._unlabelled(probs, batch.label),
+            "positive_unlabelled": self.unlabelled(out.logits.float(), batch.label),
         }
 
-    def _unlabelled(self, probs: Tensor, label: Tensor) -> Share:
-        """Return -ln(1 - probability of excluded classes) summed over unlabelled pixels."""
+    def unlabelled(self, logits: Tensor, label: Tensor) -> Share:
+        """Return -ln(1 - probability of excluded classes) summed over unlabelled pixels.
+
+        The logarithm is taken of the other classes' summed probability, from the logits: where
+        an excluded class is certain, 1 - p would round to 0 and teach nothing.
+        """
         unlabelled = label == IGNORE_INDEX
         unlabelled &= ~unlabelled.flatten(1).all(1).view(-1, 1, 1)  # nothing is known of those
-        share = class_shares(probs.detach(), label, self.iterations)
-        wrong = (probs * excluded(probs.detach(), unlabelled, share)).sum(dim=1)
-        each = -(1 - wrong).clamp_min(1e-6).log() * unlabelled
+        probs = logits.detach().softmax(dim=1)
+        share = class_shares(probs, label, self.iterations)
+        barred = excluded(probs, unlabelled, share)
+        each = -logits.log_softmax(dim=1).masked_fill(barred, -torch.inf).logsumexp(dim=1)
+        each = each * unlabelled
         return Share(each.sum(), unlabelled.sum().to(each.dtype))
 
 
@@ -94,7 +100,7 @@ def class_shares(probs: Tensor, label: Tensor, iterations: int) -> Tensor:
     Returns:
         float [B, C]; each row adds up to 1, or to 0 where nothing is drawn.
     """
-    flat, known = probs.flatten(2), label.flatten(1)  # [B, C, N], [B, N]
+    flat, known = probs.flatten(2).clamp_min(1e-12), label.flatten(1)  # [B, C, N], [B, N]
     classes = torch.arange(probs.shape[1], device=probs.device)
     drawn = (known[:, None] == classes[:, None]).sum(2).to(probs.dtype)  # [B, C]
     prior = drawn / drawn.sum(1, keepdim=True).clamp_min(1)
@@ -104,7 +110,7 @@ def class_shares(probs: Tensor, label: Tensor, iterations: int) -> Tensor:
     for _ in range(iterations):
         ratio = share / prior.where(prior > 0, 1)
         weighted = ratio[..., None] * flat
-        posterior = weighted / weighted.sum(1, keepdim=True).clamp_min(1e-8)
+        posterior = weighted / weighted.sum(1, keepdim=True).clamp_min(1e-12)
         share = (posterior * unlabelled).sum(2) / count
     return share
 
@@ -114,7 +120,7 @@ def excluded(probs: Tensor, unlabelled: Tensor, share: Tensor) -> Tensor:
     """Return which foreground classes each unlabelled pixel cannot have.
 
     Of the N unlabelled pixels of a sample, the share a_c with the largest probability may be of
-    class c; the others are not.
+    class c, and so may those with the same probability as the last of these; the others are not.
 
     Args:
         probs: float [B, C, *S].
@@ -126,7 +132,8 @@ def excluded(probs: Tensor, unlabelled: Tensor, share: Tensor) -> Tensor:
     """
     flat = probs.flatten(2).masked_fill(~unlabelled.flatten(1)[:, None], -1.0)
     allowed = (share * unlabelled.flatten(1).sum(1, keepdim=True)).ceil().long()  # [B, C]
-    rank = flat.argsort(dim=2, descending=True, stable=True).argsort(dim=2)
-    barred = (rank >= allowed[..., None]) & unlabelled.flatten(1)[:, None]
+    descending = flat.sort(dim=2, descending=True).values
+    last = descending.gather(2, (allowed - 1).clamp(0, flat.shape[2] - 1)[..., None])
+    barred = ((flat < last) | (allowed == 0)[..., None]) & unlabelled.flatten(1)[:, None]
     barred[:, 0] = False
     return barred.view(probs.shape)

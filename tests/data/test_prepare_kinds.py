@@ -111,6 +111,11 @@ def test_a_folder_with_absent_labels_is_complete(src, monkeypatch):
     prepared(made, src, monkeypatch, report=lambda *_: pytest.fail("worked"))
 
 
+def test_data_without_any_strokes_say_so(src, monkeypatch):
+    data = prepared(source({"a": "reference"}), src, monkeypatch)
+    assert (data.scribbles, data.cases[0].scribble) == ("none", None)
+
+
 def test_official_parts_reach_the_cases_and_the_content(src, monkeypatch):
     data = prepared(source({"a": "scribble", "b": "reference test"}), src, monkeypatch)
     assert [case.part for case in data.cases] == ["train", "test"]

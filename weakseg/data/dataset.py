@@ -42,8 +42,8 @@ class Dataset:
     ``classes`` are the foreground classes in the order of their label ids, from 1; ``modalities``
     is the number of channels of an image; ``ignore`` is the code of undrawn voxels in the files;
     ``content`` is the hash of every case; ``synthetic`` is true for phantoms; ``details`` holds,
-    by case, patient, group, frame, spacing (mm), shape and hash; ``scribbles`` is "drawn", or
-    describes what has drawn the strokes that the data did not come with.
+    by case, patient, group, frame, spacing (mm), shape and hash; ``scribbles`` is "drawn" by
+    experts, "none", or describes what has drawn the strokes that the data did not come with.
     """
 
     root: Path

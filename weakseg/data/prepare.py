@@ -175,7 +175,6 @@ def _describe(
 ) -> dict[str, Any]:
     names = ("background", *source.classes, "ignore")
     content = [[name, *_identity(details[name])] for name in sorted(details)]
-    made = any(c.scribble is None and "scribble" not in details[c.name]["lacks"] for c in cases)
     return {
         "channel_names": {str(i): name for i, name in enumerate(source.channels)},
         "labels": {name: i for i, name in enumerate(names)},
@@ -186,7 +185,7 @@ def _describe(
             "licence": source.licence,
             "citation": source.citation,
             "synthetic": source.synthetic(src),
-            "scribbles": _generator(source) if made else "drawn",
+            "scribbles": _strokes(source, cases, details),
             "content": hashlib.sha256(json.dumps(content).encode()).hexdigest(),
             "fingerprint": fingerprint,
             "cases": details,
@@ -198,6 +197,14 @@ def _identity(detail: dict[str, Any]) -> list[str]:
     """Return what of a case is hashed; a part only where there is one."""
     keys = ("patient", "group", "frame", "sha256", *(["part"] if detail["part"] else []))
     return [detail[key] for key in keys]
+
+
+def _strokes(source: Source, cases: Sequence[Found], details: dict[str, dict[str, Any]]) -> Any:
+    """Return who drew: "none", "drawn" with the data, or what drew where there were none."""
+    having = [case for case in cases if "scribble" not in details[case.name]["lacks"]]
+    if any(case.scribble is None for case in having):
+        return _generator(source)
+    return "drawn" if having else "none"
 
 
 def _generator(source: Source) -> Any:

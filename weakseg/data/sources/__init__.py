@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from weakseg.data.sources import acdc, mscmr
+from weakseg.data.sources import acdc, mscmr, nnunet
 from weakseg.data.sources.source import Source
 
 _FIXED: Final = (acdc.SOURCE, mscmr.SOURCE)
@@ -19,6 +19,6 @@ def _fixed(source: Source) -> Open:
 
 
 SOURCES: Final[Mapping[str, Open]] = MappingProxyType(
-    {source.name: _fixed(source) for source in _FIXED}
+    {source.name: _fixed(source) for source in _FIXED} | {"nnunet": nnunet.open_source}
 )
 """Every source that can be prepared."""

@@ -26,8 +26,9 @@ def read_case(case: Found, classes: int, unlabelled: int, aligned: Collection[Pa
             shape, spacing or stated axes.
     """
     codes = range(classes + 1)
-    image = nifti.read(case.image)
-    volumes = {case.image: image}
+    images = {path: nifti.read(path) for path in (case.image, *case.channels)}
+    image = images[case.image]
+    volumes = dict(images)
     for path, known in ((case.reference, codes), (case.scribble, [*codes, unlabelled])):
         if path is not None:
             label = nifti.read_labels(path, known)
@@ -40,7 +41,8 @@ def read_case(case: Found, classes: int, unlabelled: int, aligned: Collection[Pa
     )
     if scribble is not None and (scribble == unlabelled).all():
         warnings.warn(f"{case.scribble}: no stroke at all", stacklevel=2)
-    return Arrays(image.array, reference, scribble, image.spacing)
+    array = np.stack([i.array for i in images.values()]) if case.channels else image.array
+    return Arrays(array, reference, scribble, image.spacing)
 
 
 def _match(*files: tuple[Path, nifti.Volume]) -> None:

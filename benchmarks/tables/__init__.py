@@ -4,5 +4,8 @@ from benchmarks.spec import Table
 from benchmarks.tables.acdc import ACDC
 from benchmarks.tables.acdc_ablation import ACDC_ABLATION
 from benchmarks.tables.acdc_strokes import ACDC_STROKES
+from benchmarks.tables.mscmr import MSCMR
 
-TABLES: dict[str, Table] = {table.name: table for table in (ACDC, ACDC_STROKES, ACDC_ABLATION)}
+TABLES: dict[str, Table] = {
+    table.name: table for table in (ACDC, ACDC_STROKES, ACDC_ABLATION, MSCMR)
+}

@@ -1,17 +1,19 @@
-"""Pooled numbers of a table's rows, and their text: what Markdown and LaTeX share."""
+"""Numbers of a table's rows, and their text: what Markdown, HTML and LaTeX share."""
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pandas as pd
 
-from benchmarks.collect import DONE
-from benchmarks.spec import Column, Metric, Selection, Table
-from weakseg.results import Group, pool
+from benchmarks.scores import of_row, per_case
+from benchmarks.spec import Column, Metric, Selection
+from benchmarks.statistics import Interval, interval
+from weakseg.results import Group, summarise
 
 NOTHING: Final = "–"  # noqa: RUF001 (the en dash is what a table shows where nothing ran)
+MINUS: Final = "\N{MINUS SIGN}"
 SCHEMES: Final = {
     "five_fold": "Five folds by patient number, as in earlier work. The numbers follow the disease "
     "groups, so each usual fold tests one disease group unseen in training.",
@@ -21,6 +23,9 @@ SCHEMES: Final = {
     "validation, 15 for test.",
     "maag_70": "Fixed lists of Valvano et al. (IEEE TMI 2021): 70 patients for training, 15 for "
     "validation, 15 for test.",
+    "official": "The parts for training, validation and test that were published with the data.",
+    "chaos": "Folds by patient over the public part, since the references of the official test "
+    "part are not public.",
 }
 """Split schemes in the order of their sections, with what to know about them."""
 
@@ -42,6 +47,9 @@ class Results:
     runs: pd.DataFrame
     values: pd.DataFrame
     cases: pd.DataFrame
+    _scores: dict[Selection, pd.DataFrame] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
 
     def of_scheme(self, scheme: str) -> "Results":
         """Keep the runs of one split scheme."""
@@ -49,27 +57,25 @@ class Results:
         values, cases = (f[f["run"].isin(runs["run"])] for f in (self.values, self.cases))
         return Results(runs, values, cases)
 
-    def pooled(self, row: str, column: Column, selection: Selection) -> Group:
-        """Pool a quantity over the finished runs of a row; (NaN, NaN, 0) where none is.
+    def scores(self, selection: Selection) -> pd.DataFrame:
+        """Return the scores of all rows' test cases, see :func:`benchmarks.scores.per_case`."""
+        if selection not in self._scores:
+            self._scores[selection] = per_case(self.runs, self.cases, selection)
+        return self._scores[selection]
 
-        Counts are added up: value and n are sums over the runs.
+    def of(self, row: str, column: Column, selection: Selection) -> "pd.Series[float]":
+        """Return a quantity of a row, one value per test case; empty where nothing ran."""
+        return of_row(self.scores(selection), row, column.metric, column.cls)
+
+    def pooled(self, row: str, column: Column, selection: Selection) -> Group:
+        """Pool a quantity over a row's test cases, seeds averaged; (NaN, NaN, 0) where none is.
+
+        Counts are added up: value is the sum over the cases, n their number.
         """
-        done = self.runs[(self.runs["row"] == row) & (self.runs["status"] == DONE)]
-        lines = self.values[
-            self.values["run"].isin(done["run"])
-            & (self.values["selection"] == selection)
-            & (self.values["split"] == "test")
-            & (self.values["class"] == column.cls)
-            & (self.values["metric"] == column.metric)
-        ]
-        groups = [
-            Group(float(value), float(sd), int(n))
-            for value, sd, n in zip(lines["value"], lines["sd"], lines["n"], strict=True)
-        ]
-        if column.is_count and groups:
-            total = sum(group.value for group in groups)
-            return Group(total, math.nan, sum(group.n for group in groups))
-        return pool(groups)
+        values = self.of(row, column, selection)
+        if column.is_count and len(values):
+            return Group(float(values.sum()), math.nan, len(values))
+        return summarise(values)
 
     def test_cases(self, selection: Selection) -> pd.DataFrame:
         """Return the distinct test cases: columns case, patient, group."""
@@ -97,32 +103,76 @@ def cell(group: Group, column: Column) -> str:
     Example:
         >>> cell(Group(0.81234, 0.05, 40), Column("dice", "LV"))
         '0.812 ± 0.050 (40)'
+        >>> cell(Group(1.5, float("nan"), 40), Column("missed", "all"))
+        '1.5'
     """
     if group.n == 0:
         return NOTHING
     if column.is_count:
-        return str(round(group.value))
+        return f"{round(group.value, 1):.10g}"
     digits = _DIGITS.get(column.metric, 1)
     spread = "" if math.isnan(group.sd) else f" ± {group.sd:.{digits}f}"
     return f"{group.value:.{digits}f}{spread} ({group.n})"
 
 
-def difference(one: Group, other: Group) -> str:
-    """Write ``one - other`` of two mean Dice scores with its sign."""
-    if not (one.n and other.n):
+def limits(found: Interval | None, column: Column) -> str:
+    """Write an interval, nothing where there is none.
+
+    Example:
+        >>> limits(Interval(0.7954, 0.8312), Column("dice", "LV"))
+        '[0.795, 0.831]'
+    """
+    if found is None:
+        return ""
+    digits = _DIGITS.get(column.metric, 1)
+    return f"[{found.low:.{digits}f}, {found.high:.{digits}f}]"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """Write a difference with its sign, an en dash where it is not known.
+
+    Example:
+        >>> signed(-0.00001), signed(float("nan"))
+        ('+0.000', '–')
+    """  # noqa: RUF002
+    if math.isnan(value):
         return NOTHING
-    return f"{one.value - other.value:+.3f}"
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
-def grid(table: Table, results: Results, columns: tuple[Column, ...]) -> pd.DataFrame:
-    """Return the text of all rows of the table, indexed by label, at the table's selection."""
-    selection = table.protocol.selection
-    body = [
-        [cell(results.pooled(row.label, column, selection), column) for column in columns]
-        for row in table.rows
-    ]
-    labels = pd.Index([row.label for row in table.rows], name="row")
-    return pd.DataFrame(body, index=labels, columns=[heading(column) for column in columns])
+def grid(
+    results: Results,
+    rows: Sequence[str],
+    columns: Sequence[Column],
+    selection: Selection,
+    intervals: bool = True,
+) -> pd.DataFrame:
+    """Return the text of the cells of rows, indexed by label.
+
+    Args:
+        results: of one split scheme.
+        rows: labels.
+        columns: what to show.
+        selection: the checkpoint.
+        intervals: write the interval of a mean in a second line of its cell.
+    """
+
+    def text(label: str, column: Column) -> str:
+        shown = cell(results.pooled(label, column, selection), column)
+        if not intervals or column.is_count:
+            return shown
+        found = interval(results.of(label, column, selection))
+        return "\n".join(part for part in (shown, limits(found, column)) if part)
+
+    body = [[text(row, column) for column in columns] for row in rows]
+    return frame(rows, body, [heading(column) for column in columns])
+
+
+def frame(
+    rows: Sequence[str], body: Sequence[Sequence[str]], columns: Sequence[str]
+) -> pd.DataFrame:
+    """Return the text of a table, indexed by the labels of its rows."""
+    return pd.DataFrame(body, index=pd.Index(rows, name="row"), columns=list(columns))
 
 
 def schemes_of(runs: pd.DataFrame) -> list[str]:

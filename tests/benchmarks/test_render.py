@@ -1,7 +1,7 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,13 +11,13 @@ from benchmarks.render import render, to_latex
 from benchmarks.spec import Column, Reported, Row, Table
 from weakseg.results import read_csv
 
-from .synthetic import CASES, CLASSES, ROWS, table, write_run
+from .synthetic import CASES, CLASSES, ROWS, numbers, table, write_run
 
 
-@pytest.fixture
-def into(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def into(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two folds and one stratified fold; the last row failed everywhere."""
-    runs = []
+    runs, tmp_path = [], tmp_path_factory.mktemp("runs")
     for shift, row in enumerate(ROWS[:2]):
         runs.append(write_run(tmp_path, f"f1{shift}", row=row, shift=shift, cases=CASES[:3]))
         runs.append(
@@ -83,6 +83,7 @@ def test_cells_show_mean_spread_and_number_of_cases(into: Path) -> None:
     main = lines(render(table(), *frames(into)), "full supervision")[0]
     assert main[1].startswith("0.9")
     assert main[1].endswith("(4)")
+    assert "<br>" not in main[1]
     assert "±" in main[1]
     assert main[7:] == ["0", "0 |"]
 
@@ -99,7 +100,7 @@ def test_rows_without_a_finished_run_are_en_dashes_with_a_reason(into: Path) -> 
     shown = lines(text, r"a\|b 50 %")[0][1:]
     assert {cell.strip(" |") for cell in shown} == {NOTHING}
     assert "- a|b 50 %: 0 of 2 runs done (fold 1, seed 0: failed; fold 2, seed 0: not run)" in text
-    assert "- a|b 50 %: not run" in text
+    assert "- Not run: a|b 50 %" in text
 
 
 def test_three_selections_stand_side_by_side_with_differences(into: Path) -> None:
@@ -107,7 +108,7 @@ def test_three_selections_stand_side_by_side_with_differences(into: Path) -> Non
     text = render(table(), runs, values, cases)
     assert "best on test (optimistic)" in text
     assert "selects on test data" in text
-    line = lines(text, "pCE & more")[1]
+    line = lines(text[text.index("### Choice") :], "pCE & more")[0]
     assert line[3].startswith("1.000")
     assert line[4] == "+0.000"
     assert float(line[5].strip(" |")) == pytest.approx(1 - float(line[1][:5]), abs=0.0011)
@@ -197,15 +198,65 @@ def test_tables_check_their_own_definition() -> None:
     assert Row("x", None).version == 1  # type: ignore[arg-type]
 
 
-def test_seeds_are_pooled_with_folds(tmp_path: Path) -> None:
+def test_seeds_are_averaged_per_case_before_anything_else(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, f"s{seed}", seed=seed, shift=seed) for seed in range(3)]
     collect(runs, tmp_path / "into")
     found, values, cases = frames(tmp_path / "into")
     pooled = Results(found, values, cases).pooled(ROWS[1], Column("dice", "LV"), "last")
-    wanted = cases[(cases["selection"] == "last") & (cases["class"] == "LV")]["dice"]
-    assert pooled.n == 12
-    assert pooled.sd == pytest.approx(np.std(wanted, ddof=1), rel=1e-4)
+    chosen = cases[(cases["selection"] == "last") & (cases["class"] == "LV")]
+    wanted = chosen.groupby("case")["dice"].mean()
+    assert pooled.n == 4
+    assert pooled.value == pytest.approx(wanted.mean())
+    assert pooled.sd == pytest.approx(wanted.std())
     assert "seeds 0, 1, 2" in render(table(), found, values, cases)
+
+
+def test_intervals_stand_in_a_second_line_of_the_cells() -> None:
+    text = render(table(), *numbers(ROWS))
+    cells = lines(text, "full supervision")[0][1:]
+    for shown in cells[:6]:
+        mean, low, high = re.match(r"([\d.]+) ± .*<br>\[([\d.]+), ([\d.]+)\]", shown).groups()
+        assert float(low) <= float(mean) <= float(high)
+    assert "[" not in "".join(cells[6:])
+    assert "[" not in to_latex(table(), *numbers(ROWS)[:3]).split(r"\toprule")[1]
+
+
+def test_sections_of_a_scheme_come_in_order() -> None:
+    text = render(table(references=ROWS[:1]), *numbers(ROWS, seeds=2))
+    wanted = (
+        *("# Rings_and discs", "## Split five_fold", "### Paired comparisons", "### Mean ranks"),
+        *("### Choice of the checkpoint", "### HD95 in both", "### Seeds", "## Time"),
+        *("## Published numbers", "## Rows", "## Run records"),
+    )
+    at = [text.index(f"\n{heading}" if at else heading) for at, heading in enumerate(wanted)]
+    assert at == sorted(at)
+
+
+def test_no_text_says_nan(into: Path) -> None:
+    for found in (frames(into), numbers(ROWS[:1]), numbers(ROWS, patients=1)):
+        rendered = render(table(references=ROWS[:1]), *found)
+        assert "nan" not in re.findall(r"[a-z]+", rendered.lower())
+
+
+def test_other_classes_schemes_and_groups_render() -> None:
+    found = [*numbers(ROWS[:2], scheme="chaos")]
+    names = {"RV": "liver", "MYO": "left kidney", "LV": "spleen"}
+    found[1] = found[1].assign(**{"class": found[1]["class"].replace(names)})
+    found[2] = found[2].assign(**{"class": found[2]["class"].replace(names)})
+    columns = (Column("dice", "left kidney"), Column("dice", "mean"))
+    organs = replace(table(), classes=tuple(names.values()), columns=columns)
+    text = render(organs, *found)
+    assert "## Split chaos" in text
+    assert "Folds by patient over the public part" in text
+    assert "Test cases per group" not in text
+    assert "HD95 max left kidney (mm)" in text
+
+
+def test_secondary_tables_hold_finished_rows_alone(into: Path) -> None:
+    text = render(table(), *frames(into))
+    part = text[text.index("### Choice") : text.index("## Split stratified")]
+    assert not lines(part, r"a\|b 50 %")
+    assert len(lines(part, "full supervision")) == 2
 
 
 def test_rows_on_other_folds_than_the_rest_are_said_to_be_incomplete(into: Path) -> None:

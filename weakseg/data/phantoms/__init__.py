@@ -5,12 +5,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from weakseg.data.phantoms import acdc, mscmr
+from weakseg.data.phantoms import acdc, chaos, mscmr
 
 Writer = Callable[[Path, int, int | None, int], None]
 """Writes (root, patients, matrix, seed): ``matrix`` fixes the rows and columns of all slices, None
 takes the data set's own; a patient's files depend on its number, the matrix and the seed only. The
 file ``root / "PHANTOM"`` marks the result as synthetic."""
 
-PHANTOMS: Final[Mapping[str, Writer]] = MappingProxyType({"acdc": acdc.write, "mscmr": mscmr.write})
+PHANTOMS: Final[Mapping[str, Writer]] = MappingProxyType(
+    {
+        "acdc": acdc.write,
+        "mscmr": mscmr.write,
+        "chaos-t1": chaos.write_t1,
+        "chaos-t1-out": chaos.write_t1,
+        "chaos-t2": chaos.write_t2,
+        "chaos-ct": chaos.write_ct,
+    }
+)
 """Every data set that can be written."""

@@ -132,7 +132,9 @@ def _slice(path: Path, modality: str) -> _Slice:
     except OSError:
         raise
     except Exception as error:  # damaged bytes make pydicom raise whatever they lead it to
-        raise ValueError(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from error
+        raise ValueError(
+            f"{path}: {' '.join(str(error).split()) or type(error).__name__}"
+        ) from error
 
 
 def _refuse_unsuitable(data: pydicom.Dataset, modality: str) -> None:
@@ -234,9 +236,7 @@ def _flips(one: _Slice) -> tuple[int, ...]:
             f"{one.path}: ImageOrientationPatient is {one.axes.ravel().tolist()}; expected axial "
             f"slices, whose rows run left or right and whose columns run to the back or front"
         )
-    return tuple(
-        axis for axis, value in ((1, along_column[1]), (2, along_row[0])) if value < 0
-    )
+    return tuple(axis for axis, value in ((1, along_column[1]), (2, along_row[0])) if value < 0)
 
 
 def _distance(ordered: Sequence[_Slice], folder: Path) -> float:
@@ -252,7 +252,7 @@ def _distance(ordered: Sequence[_Slice], folder: Path) -> float:
     steps = np.abs(np.diff(places))
     twice = np.flatnonzero(steps < _SAME)
     if twice.size:
-        names = ", ".join(ordered[i].path.name for i in (twice[0], twice[0] + 1))
+        names = ", ".join(ordered[i].path.name for i in (int(twice[0]), int(twice[0]) + 1))
         raise ValueError(
             f"{folder}: several slices at {_listed(places[twice])} mm ({names}, ...); expected one"
         )
@@ -273,7 +273,7 @@ def _refuse_shifted(ordered: Sequence[_Slice], folder: Path) -> None:
     inplane = origins @ ordered[0].axes.T  # [D, 2], mm along a row and along a column
     shifted = np.flatnonzero(np.abs(inplane).max(axis=1) > ordered[0].pixel.max())
     if shifted.size:
-        shown = _listed(ordered[i].along() for i in shifted)
+        shown = _listed(ordered[i].along() for i in shifted.tolist())
         raise ValueError(
             f"{folder}: slices at {shown} mm are shifted sideways by up to "
             f"{np.abs(inplane).max():.2f} mm; expected them above each other"

@@ -18,7 +18,7 @@ from benchmarks.contents import contents
 from benchmarks.spec import Table
 from weakseg.results import RUNS
 
-_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?(?=\s|$)")
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?(?=$|\n| [±(])")
 _STRONG: Final = re.compile(r"\*\*(.+?)\*\*")
 _LINK: Final = re.compile(r"\[([^]]+)\]\(([^)\s]+)\)")
 
@@ -122,7 +122,7 @@ def _number(text: str) -> str | None:
 
     Example:
         >>> _number("0.876 ± 0.049 (40)"), _number("–"), _number("2 mm"), _number("70/15/15")
-        ('0.876', '', '2', None)
+        ('0.876', '', None, None)
     """  # noqa: RUF002
     if text in ("", NOTHING):
         return ""

@@ -3,13 +3,16 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PYTHON ?= python3
 DATA ?=
+ACDC ?=
+MSCMR ?=
+CHAOS ?=
 PROFILE ?= auto
 ROWS ?=
 ARGS ?=
 RUN = $(PY) -m benchmarks run $(1) --profile $(PROFILE) $(if $(DATA),--data '$(DATA)') $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 26
 
 install: $(VENV)/.installed ## make .venv and install weakseg with its optional mirror to W&B
 
@@ -22,17 +25,37 @@ $(VENV)/.tested: $(VENV)/.installed
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[wandb,test]'
 	@touch $@
 
-reproduce-acdc: $(VENV)/.installed ## the ACDC table; DATA=/path/to/ACDC, PROFILE=paper|gpu|cpu|quick|tiny, ROWS="pCE; AttenScribble", ARGS for the rest
+reproduce-acdc: $(VENV)/.installed ## the ACDC table; DATA=/path/to/ACDC, PROFILE=paper|gpu|cpu|quick|tiny, ROWS="pCE; AttenScribble" or all, ARGS for the rest
 	@$(call RUN,acdc)
 
-reproduce-tiny: $(VENV)/.installed ## the ACDC table in a minute, a few steps a row; its numbers mean nothing
+reproduce-acdc-strokes: $(VENV)/.installed ## shorter strokes on ACDC; options as above
+	@$(call RUN,acdc-strokes)
+
+reproduce-acdc-ablation: $(VENV)/.installed ## parts of AttenScribble on ACDC
+	@$(call RUN,acdc-ablation)
+
+reproduce-mscmr: $(VENV)/.installed ## the MSCMR table; DATA=/path/to/MSCMR_dataset's folder
+	@$(call RUN,mscmr)
+
+reproduce-chaos: $(VENV)/.installed ## the CHAOS table; DATA=/path/to/CHAOS (with Train_Sets)
+	@$(call RUN,chaos)
+
+reproduce-all: $(VENV)/.installed ## every table; ACDC=, MSCMR=, CHAOS=/path to real data, phantoms otherwise
+	@for table in acdc acdc-strokes acdc-ablation; do $(MAKE) --no-print-directory reproduce-$$table DATA='$(ACDC)' || exit $$?; done
+	@$(MAKE) --no-print-directory reproduce-mscmr DATA='$(MSCMR)'
+	@$(MAKE) --no-print-directory reproduce-chaos DATA='$(CHAOS)'
+
+reproduce-tiny: $(VENV)/.installed ## the ACDC table in a minute or two, a few steps a row; its numbers mean nothing
 	@$(PY) -m benchmarks run acdc --profile tiny $(ARGS)
 
 status: $(VENV)/.installed ## what has been computed so far
-	@$(PY) -m benchmarks status acdc
+	@$(PY) -m benchmarks status
 
 tables: $(VENV)/.installed ## render all results again from their CSV files
-	@$(PY) -m benchmarks render acdc
+	@$(PY) -m benchmarks render
+
+audit: $(VENV)/.installed ## check every committed number against its per-case values and its record
+	@$(PY) -m benchmarks audit
 
 kernels: $(VENV)/.installed ## time and memory of the costly losses against their plain forms
 	@$(PY) -m benchmarks.kernels
@@ -48,5 +71,6 @@ lint: $(VENV)/.tested ## ruff and mypy
 clean: ## remove runs and generated data, keep results
 	rm -rf runs data
 
-.PHONY: help install reproduce-acdc reproduce-tiny status tables kernels test lint clean
+.PHONY: help install status tables audit kernels test lint clean
+.PHONY: reproduce-acdc reproduce-acdc-strokes reproduce-acdc-ablation reproduce-mscmr reproduce-chaos reproduce-all reproduce-tiny
 .DEFAULT_GOAL := help

@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks {run,status,render} TABLE``."""
+"""Command line: ``python -m benchmarks {run,status,render,audit}``."""
 
 import sys
 from dataclasses import replace
@@ -10,13 +10,14 @@ from jsonargparse import auto_cli
 from rich.console import Console
 from rich.markup import escape
 
+from benchmarks.audit import audit
 from benchmarks.dispatch import dispatch
 from benchmarks.estimate import seconds_for
 from benchmarks.options import chosen, numbers, parse_shard, pick_profile, planned, resolved
 from benchmarks.plan import DONE, runs
 from benchmarks.profiles import PROFILES, Profile
 from benchmarks.progress import clock
-from benchmarks.publish import known_runs, publish, rerender
+from benchmarks.publish import known_runs, publish, rerender, write_index
 from benchmarks.runner import PREEMPTED
 from benchmarks.source import dataset
 from benchmarks.spec import Table
@@ -27,9 +28,11 @@ from weakseg.data.splits import Scheme
 
 if TYPE_CHECKING:
     TableName = str
+    AnyTable = str
     ProfileName = str
 else:  # the command line offers and checks the names there are
     TableName = Literal[tuple(TABLES)]
+    AnyTable = Literal[("all", *TABLES)]
     ProfileName = Literal[("auto", *PROFILES)]
 
 
@@ -99,9 +102,10 @@ def run(
             todo, source.root, root=root, cache=cache, compute=compute, jobs=jobs,
             console=console, guess=guess,
         )  # fmt: skip
-    if code != PREEMPTED and known_runs(chosen_table.name, root):
+    if code != PREEMPTED and known_runs(chosen_table, root):
         folder = publish(chosen_table, name, kind, source, root, results)
-        console.print(f"table:   {folder / 'table.md'}\nfigures: {folder / 'figures'}")
+        write_index(TABLES, results)
+        console.print(f"table:   {folder / 'table.md'}\npage:    {folder / 'table.html'}")
     sys.exit(code)
 
 
@@ -129,33 +133,61 @@ def prepared(
         sys.exit(1)
 
 
-def status(table: TableName, home: Path = Path()) -> None:
-    """List the runs of a table: done, failed, interrupted or running.
+def status(table: AnyTable = "all", home: Path = Path()) -> None:
+    """List the runs of a table, or of all: done, failed, interrupted or running.
 
     Args:
         table: name of the table.
         home: folder that holds runs/.
     """
-    records = known_runs(TABLES[table].name, home / "runs")
     columns = ["run", "data", "profile", "row", "scheme", "fold", "seed", "status", "seconds"]
-    frame = pd.DataFrame(records, columns=columns).sort_values(columns[1:7])
-    Console(soft_wrap=True).print(frame.to_string(index=False) if records else "no runs yet")
+    console = Console(soft_wrap=True)
+    for each in _tables(table):
+        records = known_runs(each, home / "runs")
+        frame = pd.DataFrame(records, columns=columns).sort_values(columns[1:7])
+        console.print(f"[bold]{each.title}[/]: {'no runs yet' if not records else len(records)}")
+        if records:
+            console.print(frame.to_string(index=False))
 
 
-def render(table: TableName, results: Path = Path("results")) -> None:
-    """Render every committed result of a table again, from its CSV files alone.
+def render(table: AnyTable = "all", results: Path = Path("results")) -> None:
+    """Render every committed result of a table, or of all, again, from the CSV files alone.
 
     Args:
         table: name of the table.
         results: folder of the rendered tables.
     """
-    for folder in rerender(TABLES[table], results):
-        Console(soft_wrap=True).print(f"rendered {folder / 'table.md'}")
+    console = Console(soft_wrap=True)
+    for each in _tables(table):
+        for folder in rerender(each, results):
+            console.print(f"rendered {folder / 'table.md'}")
+    console.print(f"rendered {write_index(TABLES, results)}")
+
+
+def check(results: Path = Path("results"), home: Path = Path()) -> None:
+    """Check every committed number against its per-case values, its record and today's tables.
+
+    Args:
+        results: folder of the rendered tables.
+        home: folder that holds data/, to tell whether the data have changed.
+    """
+    found = audit(TABLES, results, home / "data" / "prepared")
+    console = Console(soft_wrap=True)
+    for finding in found.findings:
+        console.print(
+            f"[red]{finding.severity}[/] {finding.folder}: {escape(finding.text)}", highlight=False
+        )
+    console.print(found.summary)
+    sys.exit(int(bool(found.findings)))
+
+
+def _tables(name: str) -> list[Table]:
+    return list(TABLES.values()) if name == "all" else [TABLES[name]]
 
 
 if __name__ == "__main__":
     auto_cli(
-        {"run": run, "status": status, "render": render},
+        {"run": run, "status": status, "render": render, "audit": check},
         as_positional=True,
         prog="python -m benchmarks",
     )

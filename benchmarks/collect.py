@@ -1,12 +1,13 @@
-"""Run directories -> runs.csv, cases.csv, curves.csv and values.csv of one results folder."""
+"""Run directories -> the CSV files and the records of one results folder."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
+from benchmarks.plan import IDENTITY
 from weakseg.results import (
     CASES,
     COUNTS,
@@ -17,15 +18,25 @@ from weakseg.results import (
     read_csv,
     summarise,
     write_csv,
+    write_text,
 )
 
 DONE: Final = "done"
+RECORDS: Final = "records.json"
 _INTEGERS: Final = ("fold", "seed", "threads", "steps")
 _SAME: Final = ("content", "profile", "data")
 
 
-def collect(runs: Sequence[Path], into: Path, keep: Sequence[str] = ()) -> None:
+def collect(
+    runs: Sequence[Path],
+    into: Path,
+    keep: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
+) -> None:
     """Gather runs of one table, one profile and one data set into ``into``.
+
+    Writes ``runs.csv``, ``cases.csv``, ``curves.csv``, ``values.csv``, and ``records.json``: what
+    identifies each run, so that its name can be computed again.
 
     A run is done when its directory holds ``values.csv``. Every other run keeps its line in
     ``runs.csv``, with the status of its ``run.json`` ("failed", "running"), or "missing" where
@@ -35,6 +46,7 @@ def collect(runs: Sequence[Path], into: Path, keep: Sequence[str] = ()) -> None:
         runs: run directories; one that does not exist yet counts as missing.
         into: the results folder; its four CSV files are replaced.
         keep: names of runs that ``into`` holds already and whose lines stay as they are.
+        labels: row of each run by name, in place of the one it was begun under.
 
     Raises:
         ValueError: no runs, one given twice, or runs of different data or profile; nothing is
@@ -45,6 +57,8 @@ def collect(runs: Sequence[Path], into: Path, keep: Sequence[str] = ()) -> None:
     kept = {name: _lines(into / f"{name}.csv", keep) for name in ("runs", "cases", "curves")}
     made = pd.DataFrame([_record(path) for path in runs], columns=list(RUNS))
     records = pd.concat([made, kept["runs"]], ignore_index=True) if keep else made
+    if labels is not None:
+        records["row"] = records["run"].map(labels).fillna(records["row"])
     _check(records)
     records = records.astype(dict.fromkeys(_INTEGERS, "Int64"))
     done = [path for path, status in zip(runs, made["status"], strict=True) if status == DONE]
@@ -53,6 +67,30 @@ def collect(runs: Sequence[Path], into: Path, keep: Sequence[str] = ()) -> None:
     write_csv(into / "cases.csv", cases)
     write_csv(into / "curves.csv", _gather(done, "curve.csv", CURVES, kept["curves"]))
     write_csv(into / "values.csv", summarise_cases(cases))
+    write_text(into / RECORDS, _records(runs, into, keep))
+
+
+def read_records(into: Path) -> dict[str, dict[str, Any]]:
+    """Return what identifies each run of a results folder, by name; none where it is unknown."""
+    try:
+        found: dict[str, dict[str, Any]] = json.loads((into / RECORDS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def _records(runs: Sequence[Path], into: Path, keep: Sequence[str]) -> str:
+    """Return ``records.json``: one line for each run that is here or is kept."""
+    records = {name: record for name, record in read_records(into).items() if name in keep}
+    for path in runs:
+        record = _read(path)
+        if all(key in record for key in IDENTITY):
+            records[path.name] = {key: record[key] for key in IDENTITY}
+    lines = [
+        f"{json.dumps(name)}: {json.dumps(records[name], sort_keys=True)}"
+        for name in sorted(records)
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _lines(path: Path, runs: Sequence[str]) -> pd.DataFrame:
@@ -114,16 +152,20 @@ def case_means(cases: pd.DataFrame, by: Sequence[str] = ("case",)) -> pd.DataFra
     return means.where(grouped.count().eq(sizes, axis=0))
 
 
-def _record(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
+    """Return the record of a run; empty where it has none."""
     file = path / "run.json"
-    found: dict[str, Any] = {}
-    if file.is_file():
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(
-                f"{file}: not a run record ({error}); delete it and run again"
-            ) from error
+    if not file.is_file():
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: not a run record ({error}); delete it and run again") from error
+    return found
+
+
+def _record(path: Path) -> dict[str, Any]:
+    found = _read(path)
     status = found.get("status", "missing")
     if (path / "values.csv").is_file():
         status = DONE

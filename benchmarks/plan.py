@@ -13,6 +13,10 @@ from weakseg.method import Budget, Method
 DONE, FAILED = "values.csv", "error.txt"
 
 
+IDENTITY = ("method", "budget", "profile", "scheme", "fold", "seed", "content", "version")
+"""What can change the result of a run."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One training: a row on one fold with one seed under one budget on one content of data."""
@@ -32,8 +36,7 @@ class Run:
     @property
     def id(self) -> str:
         """Hash of everything that can change the result; labels of table and row cannot."""
-        keys = ("method", "budget", "profile", "scheme", "fold", "seed", "content", "version")
-        return identity({key: getattr(self, key) for key in keys})
+        return identity({key: getattr(self, key) for key in IDENTITY})
 
     def directory(self, root: Path) -> Path:
         """Return where the run is kept under ``root``."""

@@ -3,19 +3,25 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.collect import DONE, collect
+from benchmarks.collect import DONE, collect, read_records
 from benchmarks.figures import draw
+from benchmarks.index import index
+from benchmarks.page import page
 from benchmarks.plan import runs
 from benchmarks.profiles import PROFILES
 from benchmarks.render import render, to_latex
 from benchmarks.spec import Table
 from weakseg.data.dataset import Dataset
+from weakseg.data.splits import Scheme
 from weakseg.results import read_csv, write_text
+
+FRAMES = ("runs", "values", "cases", "curves")
 
 
 def publish(
@@ -23,55 +29,99 @@ def publish(
 ) -> Path:
     """Collect the table's runs of one profile on one content of data, render and draw them.
 
-    Runs of earlier definitions or of other data have other names and stay out. Runs that the
-    folder holds already, computed elsewhere, stay in the table; the figures, which need the
-    predictions of every run, are then left as they are.
+    Runs are found by their identity, so that tables share them; those of earlier definitions or
+    of other data have other names and stay out. Runs that the folder holds already, computed
+    elsewhere, stay in the table; the figures, which need the predictions of every run, are then
+    left as they are.
 
     Returns:
         The folder, ``results/<table>/<data>-<profile>``, followed by the content's first digits
         where that folder belongs to other data.
     """
     folder = _folder(results / table.name, f"{data}-{profile}", source.content)
-    found = _current(table, profile, data, source.content, known_runs(table.name, root))
-    for run, label in found.items():
-        _relabel(root / run / "run.json", label)
-    here = read_csv(folder / "runs.csv") if (folder / "runs.csv").exists() else None
+    found = current(table, profile, data, source.content, records(root))
     there = {}
-    if here is not None:
-        labels = [row.label for row in table.rows]
-        finished = here[(here["status"] == DONE) & here["row"].isin(labels)].to_dict("records")
-        there = _current(table, profile, data, source.content, finished)
+    if (folder / "runs.csv").exists():
+        here = read_csv(folder / "runs.csv")
+        finished = here[here["status"] == DONE].to_dict("records")
+        there = current(table, profile, data, source.content, finished)
     done = {run for run in found if (root / run / "values.csv").exists()}
     keep = sorted(set(there) - done)
     directories = [root / run for run in found if run not in keep]
     if directories:
-        collect(directories, folder, keep)
-    _render(table, folder)
-    if keep:
-        return folder
-    cases = {case.name: case for case in source.cases}
-
-    def load(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        image, reference, scribble, _ = source.load(cases[name])
-        if reference is None or scribble is None:
-            raise ValueError(f"{name} has no reference or no scribble to draw")
-        return image[0], reference, scribble
-
-    draw(table, root, folder, load)
+        collect(directories, folder, keep, there | found)
+    if not keep:
+        draw(table, root, folder, _loader(source))
+    render_folder(table, folder)
     return folder
 
 
 def rerender(table: Table, results: Path) -> Iterator[Path]:
-    """Render each folder of results from its CSV files."""
+    """Render each folder of a table's results from its CSV files."""
     for path in sorted((results / table.name).glob("*/values.csv")):
-        _render(table, path.parent)
+        render_folder(table, path.parent)
         yield path.parent
 
 
-def known_runs(table: str, root: Path) -> list[dict[str, Any]]:
-    """Return the records of a table's runs."""
-    records = [json.loads(path.read_text()) for path in sorted(root.glob("*/run.json"))]
-    return [record for record in records if record["table"] == table]
+def render_folder(table: Table, folder: Path) -> None:
+    """Write the table of a folder as Markdown, LaTeX and HTML."""
+    for name, text in rendered(table, folder).items():
+        write_text(folder / name, text)
+
+
+def rendered(table: Table, folder: Path) -> dict[str, str]:
+    """Return what :func:`render_folder` writes, by file name."""
+    frames = [read_csv(folder / f"{name}.csv") for name in FRAMES]
+    return {
+        "table.md": render(table, *frames),
+        "table.tex": to_latex(table, *frames[:3]),
+        "table.html": page(table, *frames, folder / "figures", read_records(folder)),
+    }
+
+
+def write_index(tables: Mapping[str, Table], results: Path) -> Path:
+    """Write the page that leads to all results."""
+    path = results / "README.md"
+    write_text(path, index(tables, results))
+    return path
+
+
+def records(root: Path) -> list[dict[str, Any]]:
+    """Return the records of all runs that were begun."""
+    return [json.loads(path.read_text()) for path in sorted(root.glob("*/run.json"))]
+
+
+def known_runs(table: Table, root: Path) -> list[dict[str, Any]]:
+    """Return the records of the runs that a table, as defined now, is made of, with its labels."""
+    known = []
+    for record in records(root):
+        where = (record["profile"], record["data"], record["content"])
+        labels = current(table, *where, [record]) if record["profile"] in PROFILES else {}
+        known += [record | {"row": label} for label in labels.values()]
+    return known
+
+
+def current(
+    table: Table, profile: str, data: str, content: str, known: Iterable[Mapping[Any, Any]]
+) -> dict[str, str]:
+    """Return which of the records' runs the table, as defined now, would make: label by run."""
+    found: dict[str, str] = {}
+    for record in known:
+        place = (record["scheme"], int(record["fold"]), int(record["seed"]))
+        label = expected(table, profile, data, content, *place).get(record["run"])
+        if label is not None:
+            found[record["run"]] = label
+    return found
+
+
+@lru_cache(maxsize=1024)
+def expected(
+    table: Table, profile: str, data: str, content: str, scheme: Scheme, fold: int, seed: int
+) -> dict[str, str]:
+    """Return the runs that the table's rows make of one fold and seed: label by run."""
+    seeded = replace(PROFILES[profile], seeds=(seed,))
+    made = runs(table, seeded, table.rows, data, content, ((scheme, (fold,)),))
+    return {run.id: run.row for run in made}
 
 
 def _folder(table: Path, name: str, content: str) -> Path:
@@ -81,30 +131,12 @@ def _folder(table: Path, name: str, content: str) -> Path:
     return table / (f"{name}-{content[:8]}" if other else name)
 
 
-def _current(
-    table: Table, profile: str, data: str, content: str, records: Iterable[Mapping[Any, Any]]
-) -> dict[str, str]:
-    """Return the records' runs that the table, as defined now, would make, with their labels."""
-    found: dict[str, str] = {}
-    for record in records:
-        plan = ((record["scheme"], (int(record["fold"]),)),)
-        seeded = replace(PROFILES[profile], seeds=(int(record["seed"]),))
-        expected = runs(table, seeded, table.rows, data, content, plan)
-        labels = [run.row for run in expected if run.id == record["run"]]
-        if labels:
-            same = record["row"] in labels
-            found[record["run"]] = record["row"] if same else labels[0]
-    return found
+def _loader(source: Dataset) -> Any:
+    """Return a function from a case's name to its image, reference and scribble, as figures do."""
+    cases = {case.name: case for case in source.cases}
 
+    def load(name: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        image, reference, scribble, _ = source.load(cases[name])
+        return image[0], reference, scribble
 
-def _relabel(path: Path, label: str) -> None:
-    """Give a run the label that its row has now; a label is no part of its identity."""
-    record = json.loads(path.read_text())
-    if record["row"] != label:
-        write_text(path, json.dumps(record | {"row": label}, indent=1))
-
-
-def _render(table: Table, folder: Path) -> None:
-    frames = [read_csv(folder / f"{name}.csv") for name in ("runs", "values", "cases", "curves")]
-    write_text(folder / "table.md", render(table, *frames))
-    write_text(folder / "table.tex", to_latex(table, *frames[:3]))
+    return load

@@ -24,14 +24,18 @@ def dataset(
         console: told what is being done.
     """
     if download is None:
-        size = f"{profile.patients}" + (f"x{profile.matrix}" if profile.matrix else "")
-        download = folder / "phantom" / f"{name}-{size}"
+        tag = phantom_tag(profile)
+        download = folder / "phantom" / f"{name}-{tag.removeprefix('phantom-')}"
         if not (download / "PHANTOM").exists():
             console.print(f"writing a phantom of {profile.patients} patients to {download}")
             PHANTOMS[name](download, profile.patients, profile.matrix, 0)
-        tag = f"phantom-{size}"
     else:
         tag = hashlib.sha256(str(download.resolve()).encode()).hexdigest()[:8]
     prepared = folder / "prepared" / f"{name}-{tag}"
     with console.status(f"checking and preparing {download}"):
         return Dataset.open(prepare(name, download, prepared))
+
+
+def phantom_tag(profile: Profile) -> str:
+    """Name the phantom of a profile by its size."""
+    return f"phantom-{profile.patients}" + (f"x{profile.matrix}" if profile.matrix else "")

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +20,14 @@ ROWS = [(table.name, row.label) for table in TABLES.values() for row in table.ro
 
 
 @pytest.mark.parametrize(("table", "label"), ROWS)
-def test_every_row_trains_one_step_and_is_scored(
-    table: str, label: str, phantom: Dataset, cache: Path, tmp_path: Path
+def test_every_row_trains_on_the_phantom_of_its_data_and_is_scored(
+    table: str,
+    label: str,
+    phantom_of: Callable[[str], Dataset],
+    cache: Path,
+    tmp_path: Path,
 ) -> None:
+    phantom = phantom_of(TABLES[table].source)
     run = tiny(phantom, label=label, steps=2, interval=1, table=table)
     assert execute(run, phantom, root=tmp_path, cache=cache, compute=CPU)
     out = run.directory(tmp_path)

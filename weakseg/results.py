@@ -100,11 +100,12 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     Raises:
         ValueError: the columns belong to no schema.
     """
-    columns = _schema(frame.columns, str(path))
-    ordered = frame[columns].sort_values(columns, kind="stable", na_position="last")
-    buffer = io.StringIO()
-    ordered.to_csv(buffer, index=False, float_format="%.6g", lineterminator="\n")
-    write_text(path, buffer.getvalue())
+    write_text(path, _to_text(frame, str(path)))
+
+
+def as_written(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame of one of the fixed schemas as it would be read after it was written."""
+    return _read(_to_text(frame, "the frame"), "the frame")
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -114,11 +115,20 @@ def read_csv(path: Path) -> pd.DataFrame:
         FileNotFoundError: there is no such file.
         ValueError: the columns belong to no schema (a file of another version, or a damaged one).
     """
-    header = pd.read_csv(path, nrows=0).columns
-    columns = _schema(header, str(path))
+    return _read(path.read_text(encoding="utf-8"), str(path))
+
+
+def _to_text(frame: pd.DataFrame, where: str) -> str:
+    columns = _schema(frame.columns, where)
+    ordered = frame[columns].sort_values(columns, kind="stable", na_position="last")
+    return str(ordered.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def _read(content: str, where: str) -> pd.DataFrame:
+    columns = _schema(pd.read_csv(io.StringIO(content), nrows=0).columns, where)
     text = [column for column in columns if column not in _NUMBERS]
     return pd.read_csv(
-        path,
+        io.StringIO(content),
         dtype=dict.fromkeys(text, "object"),
         keep_default_na=False,
         na_values={column: [""] for column in columns if column in _NUMBERS},

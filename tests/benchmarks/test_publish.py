@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from benchmarks.collect import read_records
 from benchmarks.plan import Run
 from benchmarks.publish import known_runs, publish, rerender
 from benchmarks.runner import execute
@@ -14,11 +15,12 @@ from benchmarks.spec import Row, Table
 from benchmarks.tables import TABLES
 from tests.runs import CPU
 from tests.runs import tiny as shortened
+from weakseg.config import identity
 from weakseg.data.dataset import Dataset
 from weakseg.results import read_csv
 
 ACDC = TABLES["acdc"]
-RENDERED = ("table.md", "table.tex")
+RENDERED = ("table.md", "table.tex", "table.html")
 
 
 def tiny(dataset: Dataset, **options: Any) -> Run:
@@ -50,7 +52,7 @@ def relabelled(old: str, new: str) -> Table:
     def renamed(row: Row) -> Row:
         return replace(row, label=new) if row.label == old else row
 
-    return replace(ACDC, rows=tuple(renamed(row) for row in ACDC.rows))
+    return replace(ACDC, rows=tuple(renamed(row) for row in ACDC.rows), default=())
 
 
 def test_results_lie_by_table_data_and_profile(
@@ -78,7 +80,6 @@ def test_runs_of_other_definitions_data_and_profiles_stay_out(
         replace(run, method=replace(run.method, supervision="dense")),
     ):
         recorded(other, root)
-    recorded(replace(run, seed=5), root, table="other")
     assert again(ACDC, phantom, tmp_path) == published
     after = {path.name: path.read_bytes() for path in published.iterdir() if path.is_file()}
     assert after == before
@@ -116,7 +117,26 @@ def test_rendering_again_gives_equal_bytes_from_the_csv_files_alone(
 
 def test_without_results_there_is_nothing_to_render(tmp_path: Path) -> None:
     assert list(rerender(ACDC, tmp_path)) == []
-    assert known_runs("acdc", tmp_path / "runs") == []
+    assert known_runs(ACDC, tmp_path / "runs") == []
+
+
+def test_tables_share_the_runs_they_have_in_common(
+    published: Path, phantom: Dataset, tmp_path: Path
+) -> None:
+    other = replace(relabelled("pCE", "strokes alone"), name="other")
+    folder = again(other, phantom, tmp_path)
+    assert folder == tmp_path / "results" / "other" / "phantom-tiny"
+    assert set(read_csv(folder / "runs.csv")["row"]) == {"strokes alone"}
+    assert [run["row"] for run in known_runs(other, tmp_path / "runs")] == ["strokes alone"] * 2
+    again(ACDC, phantom, tmp_path)
+    assert set(read_csv(published / "runs.csv")["row"]) == {"pCE"}
+
+
+def test_the_records_of_a_folder_name_its_runs(published: Path, phantom: Dataset) -> None:
+    records = read_records(published)
+    assert set(records) == {tiny(phantom).id, tiny(phantom, seed=1).id}
+    for run, record in records.items():
+        assert identity(record) == run
 
 
 def test_finished_runs_computed_elsewhere_stay_in_the_table(

@@ -1,5 +1,7 @@
 """Every row of every table can be built, trained, and told from the others."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -17,13 +19,10 @@ from weakseg.train import build_network
 from weakseg.types import IGNORE_INDEX, Batch
 
 EVERY_TABLE = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+DISTINCT = {identity(row.method): (table, row) for table in TABLES.values() for row in table.rows}
 EVERY_ROW = pytest.mark.parametrize(
     ("table", "row"),
-    [
-        pytest.param(table, row, id=f"{table.name}: {row.label}")
-        for table in TABLES.values()
-        for row in table.rows
-    ],
+    [pytest.param(table, row, id=f"{table.name}: {row.label}") for table, row in DISTINCT.values()],
 )
 
 
@@ -40,7 +39,7 @@ def batch(run: Run) -> Batch:
         label[:, 8:20, left : left + 6] = cls
     random = torch.Generator().manual_seed(0)
     image = 0.2 * label[:, None] + 0.3 * torch.rand(2, 1, size, size, generator=random)
-    if run.method.supervision == "scribble":
+    if run.method.supervision != "dense":
         kept = torch.arange(size)[:, None] % 4 == 0
         label = label.where(kept, IGNORE_INDEX)
     return Batch(image, label, ["one", "two"])
@@ -76,7 +75,8 @@ def test_one_step_of_a_row_changes_every_weight_that_its_objective_reaches(
         reached = value.grad is not None and bool(value.grad.any())
         assert not (reached and torch.equal(value, before[name])), name
     changed = {n for n, value in network.named_parameters() if not torch.equal(value, before[n])}
-    assert {"host.head.weight", "host.encoder.0.0.weight"} <= changed
+    assert next(iter(before)) in changed  # the first layer of the encoder
+    assert len(changed) > len(before) / 2
 
 
 @EVERY_ROW
@@ -144,5 +144,7 @@ def test_published_numbers_say_where_they_stand_and_how_they_were_measured(
 
 
 @EVERY_TABLE
-def test_the_classes_of_a_table_are_those_of_its_data(table: Table, phantom: Dataset) -> None:
-    assert table.classes == phantom.classes
+def test_the_classes_of_a_table_are_those_of_its_data(
+    table: Table, phantom_of: Callable[[str], Dataset]
+) -> None:
+    assert table.classes == phantom_of(table.source).classes

@@ -8,7 +8,7 @@ import pytest
 
 from weakseg.data import nifti
 from weakseg.data.dataset import Dataset
-from weakseg.data.prepare import prepare
+from weakseg.data.prepare import main, prepare
 from weakseg.data.sources import nnunet
 from weakseg.data.splits import split
 
@@ -143,6 +143,35 @@ def test_labels_with_an_ignore_label_are_strokes_and_it_is_said_what_is_not_scor
     assert (data.classes, data.scribbles) == (("liver", "spleen"), "drawn")
     assert all(case.reference is None for case in data.cases)
     assert set(np.unique(data.load(data.cases[0]).scribble)) == {0, 1, 2, 255}
+
+
+@pytest.mark.parametrize("settings", [[], ["coverage=[0.3,0.2]", "unit=mm"]])
+def test_the_command_draws_strokes_into_dense_labels(root, settings):
+    dst = root.parent / "dst"
+    assert main(["nnunet", str(root), str(dst), "--scribbles", "interior", *settings]) == 0
+    data = Dataset.open(dst)
+    assert data.scribbles["type"] == "Interior"
+    assert data.scribbles["unit"] == ("mm" if settings else "px")
+    sample = data.load(data.cases[0])
+    drawn = sample.scribble != 255
+    np.testing.assert_array_equal(sample.scribble[drawn], sample.reference[drawn])
+    assert set(np.unique(sample.scribble)) == {0, 1, 2, 255}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["interiro"], "error: no scribbler 'interiro'; expected one of ['interior', "),
+        (["interior", "covrage=0.1"], "covrage=0.1: no field 'covrage' among"),
+        (["interior", "coverage=2"], "error: coverage must be between 0 and 1, got 2"),
+        (["interior", "coverage=half"], "--scribbles interior coverage=half: "),
+    ],
+)
+def test_f25_strokes_that_cannot_be_drawn_are_one_line(root, capsys, words, message):
+    dst = root.parent / "dst"
+    assert main(["nnunet", str(root), str(dst), "--scribbles", *words]) == 1
+    assert message in capsys.readouterr().err
+    assert not dst.exists()
 
 
 def test_test_cases_make_an_official_split_and_are_scored_densely(tmp_path):

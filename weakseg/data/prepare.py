@@ -2,35 +2,32 @@
 
 ``python -m weakseg.data.prepare acdc SRC DST`` writes ``imagesTr``, ``labelsTr``,
 ``scribblesTr`` and, last, ``dataset.json``: where that exists the folder is complete.
+``--scribbles interior`` draws strokes, once, into references that come without.
 """
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import jsonargparse
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from weakseg.config import describe
+from weakseg.config import override
 from weakseg.data import nifti, raw
+from weakseg.data.contents import arrays_of, fingerprint_of, generator_of, hash_of
+from weakseg.data.scribblers import SCRIBBLERS, Scribbler
 from weakseg.data.sources import SOURCES
-from weakseg.data.sources.source import Arrays, Draw, Found, Source
-from weakseg.seeding import seed_from
-from weakseg.types import IGNORE_INDEX
+from weakseg.data.sources.source import Draw, Found, Source
 
 Report = Callable[[int, int], None]
 """Told the number of steps done and of all steps."""
-
-_FORMAT: Final = 1
 
 
 def prepare(
@@ -71,7 +68,7 @@ def prepare(
     cases, problems = source.find(src)
     if scribbles is not None and all(case.scribble is not None for case in cases):
         raise ValueError(f"every case in {src} has strokes; expected some to draw strokes for")
-    fingerprint = _fingerprint(source, src, cases)
+    fingerprint = fingerprint_of(source, src, cases)
     if not problems and raw.is_complete(dst, fingerprint):
         return dst
     with raw.locked(dst):
@@ -96,7 +93,7 @@ def _check(
     details: dict[str, dict[str, Any]] = {}
     for case in cases:
         try:
-            arrays = _arrays(source, case)
+            arrays = arrays_of(source, case)
         except (ValueError, OSError) as error:
             problems.append(str(error))
         else:
@@ -109,36 +106,10 @@ def _check(
                 "lacks": [name for name, label in labels.items() if label is None],
                 "spacing": list(arrays.spacing),
                 "shape": list(arrays.image.shape[-3:]),
-                "sha256": _hash(arrays),
+                "sha256": hash_of(arrays),
             }
         step()
     return details
-
-
-def _arrays(source: Source, case: Found) -> Arrays:
-    """Return the arrays of a case as they are stored, with strokes where they can be drawn."""
-    arrays = source.read(case)
-    image = arrays.image if arrays.image.ndim == 4 else arrays.image[None]
-    if len(image) != len(source.channels):
-        raise ValueError(f"{case.image}: {len(image)} channels; expected {source.channels}")
-    if arrays.scribble is None and arrays.reference is None:
-        raise ValueError(f"{case.image}: neither a reference nor strokes; expected one of them")
-    if arrays.scribble is None and arrays.reference is not None and source.scribbles is not None:
-        seed = seed_from("strokes", case.name)
-        drawn = source.scribbles(arrays.reference, arrays.spacing, seed)
-        code = np.uint8(len(source.classes) + 1)
-        arrays = arrays._replace(scribble=np.where(drawn == IGNORE_INDEX, code, drawn))
-    return _compact(arrays._replace(image=image[0] if len(image) == 1 else image))
-
-
-def _compact(arrays: Arrays) -> Arrays:
-    """Return the image as int16 where that loses nothing, else as float32."""
-    image = arrays.image
-    limits = np.iinfo(np.int16)
-    fits = limits.min <= image.min() and image.max() <= limits.max
-    if fits and (image.dtype.kind in "iu" or (image == np.rint(image)).all()):
-        return arrays._replace(image=image.astype(np.int16))
-    return arrays._replace(image=image.astype(np.float32))
 
 
 def _write(
@@ -154,8 +125,8 @@ def _write(
     for case in cases:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the check has shown them
-            arrays = _arrays(source, case)
-        if _hash(arrays) != details[case.name]["sha256"]:
+            arrays = arrays_of(source, case)
+        if hash_of(arrays) != details[case.name]["sha256"]:
             raise ValueError(f"{case.image.parent} changed while it was read; run this again")
         channels = arrays.image if arrays.image.ndim == 4 else arrays.image[None]
         labels = (label for label in (arrays.reference, arrays.scribble) if label is not None)
@@ -203,46 +174,8 @@ def _strokes(source: Source, cases: Sequence[Found], details: dict[str, dict[str
     """Return who drew: "none", "drawn" with the data, or what drew where there were none."""
     having = [case for case in cases if "scribble" not in details[case.name]["lacks"]]
     if any(case.scribble is None for case in having):
-        return _generator(source)
+        return generator_of(source)
     return "drawn" if having else "none"
-
-
-def _generator(source: Source) -> Any:
-    """Return a plain description of what draws strokes."""
-    return getattr(source.scribbles, "__name__", None) or describe(source.scribbles)
-
-
-def _hash(arrays: Arrays) -> str:
-    digest = hashlib.sha256(repr(arrays.spacing).encode())
-    for array in arrays[:3]:
-        if array is None:
-            digest.update(b"none")
-        else:
-            digest.update(f"{array.dtype.name}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
-
-
-def _fingerprint(source: Source, src: Path, cases: Sequence[Found]) -> str:
-    digest = hashlib.sha256(f"{source.name} {_FORMAT} {source.synthetic(src)}".encode())
-    if source.scribbles is not None:
-        digest.update(json.dumps(_generator(source), sort_keys=True).encode())
-    for case in cases:
-        for path in _files(case):
-            stat = path.stat()
-            record = (os.fspath(path.relative_to(src)), stat.st_size, stat.st_mtime_ns)
-            digest.update(repr(record).encode())
-    return digest.hexdigest()
-
-
-def _files(case: Found) -> list[Path]:
-    """Return every file of a case, those in its folders included."""
-    given = (case.image, *case.channels, case.reference, case.scribble, case.info)
-    found: list[Path] = []
-    for path in given:
-        if path is not None:
-            found += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return found
 
 
 def _counter(report: Report | None, total: int) -> Callable[[], None]:
@@ -266,6 +199,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("source", choices=sorted(SOURCES), help="which data set it is")
     parser.add_argument("src", help="the download in its official layout; only read")
     parser.add_argument("dst", help="folder to write; absent, empty or written by this command")
+    parser.add_argument(
+        "--scribbles",
+        nargs="+",
+        metavar=("NAME", "FIELD=VALUE"),
+        help=f"draw strokes where there are none: {', '.join(SCRIBBLERS)}, and its settings",
+    )
     asked = parser.parse_args(arguments)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     with warnings.catch_warnings(record=True) as caught, Progress(console=console) as bar:
@@ -277,6 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 asked.src,
                 asked.dst,
                 lambda done, total: bar.update(task, completed=done, total=total),
+                _scribbler(*asked.scribbles) if asked.scribbles else None,
             )
             message = ""
         except (ValueError, OSError) as error:
@@ -286,6 +226,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"warning: {warning.message}", markup=False)
     console.print(message or f"{asked.source} is ready in {asked.dst}", markup=False)
     return 1 if message else 0
+
+
+def _scribbler(name: str, *settings: str) -> Draw:
+    """Return the scribbler of a name with some of its fields replaced.
+
+    Raises:
+        ValueError: no such scribbler or field, or a value that is not one.
+    """
+    if name not in SCRIBBLERS:
+        raise ValueError(f"no scribbler {name!r}; expected one of {sorted(SCRIBBLERS)}")
+    made: Scribbler = SCRIBBLERS[name]()
+    for setting in settings:
+        field, _, value = setting.partition("=")
+        try:
+            made = override(made, field, _value(value))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"--scribbles {name} {setting}: {error.args[0]}") from error
+    return made
+
+
+def _value(text: str) -> object:
+    """Return the number or the tuple that a text spells, else the text."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return tuple(value) if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

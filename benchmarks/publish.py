@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.collect import DONE, collect, read_records
-from benchmarks.figures import draw
+from benchmarks.figures import draw, draw_numbers
 from benchmarks.index import index
 from benchmarks.page import page
 from benchmarks.plan import runs
@@ -31,8 +31,8 @@ def publish(
 
     Runs are found by their identity, so that tables share them; those of earlier definitions or
     of other data have other names and stay out. Runs that the folder holds already, computed
-    elsewhere, stay in the table; the figures, which need the predictions of every run, are then
-    left as they are.
+    elsewhere, stay in the table; the figure of test cases, which needs the predictions of every
+    run, is then left as it is.
 
     Returns:
         The folder, ``results/<table>/<data>-<profile>``, followed by the content's first digits
@@ -50,7 +50,9 @@ def publish(
     directories = [root / run for run in found if run not in keep]
     if directories:
         collect(directories, folder, keep, there | found)
-    if not keep:
+    if keep:
+        draw_numbers(table, folder)
+    else:
         draw(table, root, folder, _loader(source))
     render_folder(table, folder)
     return folder

@@ -6,15 +6,15 @@ of background about 15 mm outside the heart. Far-away background stays unlabelle
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.measure import find_contours
 
 from weakseg.data import curves
 from weakseg.data.curves import Curve, Mask
+from weakseg.data.strokes import hand
 from weakseg.seeding import generator
 from weakseg.types import IGNORE_INDEX
 
@@ -64,18 +64,13 @@ def draw(
         scale = share * areas.sum() / max(float(np.sqrt(areas).sum()), 1.0) / PIXELS_PER_LENGTH
         for z in np.flatnonzero(areas):
             rng = generator("scribble", seed, int(z), cls)
-            wanted = scale * float(np.sqrt(areas[z])) * _jitter(SPREAD[cls], rng)
+            wanted = scale * float(np.sqrt(areas[z])) * hand.jitter(SPREAD[cls], rng)
             if cls == BACKGROUND:
                 lines = _outside(reference[z], centre, wanted, margin / float(spacing[-1]), rng)
             else:
                 lines = _inside(reference[z], cls, wanted, rng)
             scribble[z][_ink(lines, reference[z] == cls)] = cls
     return scribble
-
-
-def _jitter(spread: float, rng: np.random.Generator) -> float:
-    """Return a factor of mean 1 whose logarithm is normal."""
-    return float(np.exp(rng.normal(-0.5 * spread**2, spread)))
 
 
 def _centre(reference: NDArray[np.uint8]) -> Curve:
@@ -113,70 +108,10 @@ def _inside(
     corner = np.array([rows.start, columns.start]) - EDGE
     crop = np.pad(plane[rows, columns], EDGE)
     if cls == WALL and (crop == CAVITY).any():
-        lines = _arcs(crop == WALL, crop == CAVITY, wanted, rng)
+        lines = hand.arcs(crop == WALL, crop == CAVITY, wanted, rng)
     else:
-        lines = _spiral(crop == cls, wanted, rng)
+        lines = hand.spiral(crop == cls, wanted, rng)
     return [line + corner for line in lines]
-
-
-def _spiral(mask: Mask, wanted: float, rng: np.random.Generator) -> list[Curve]:
-    """Wind one line inwards along contours of the distance to the mask's boundary."""
-    depth = _tilted(ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 0.7), 0.45, rng)
-    level, backwards = rng.uniform(0.32, 0.56), rng.random() < 0.5
-    pieces: list[Curve] = []
-    left = wanted
-    while left > 1 and level < 0.93:
-        ring = _ring(depth, level * float(depth.max()), backwards)
-        if ring is None:
-            break
-        if pieces:
-            start = int(((ring - pieces[-1][-1]) ** 2).sum(axis=1)[:-1].argmin())
-        else:
-            start = int(rng.integers(len(ring) - 1))
-        turn = curves.start_at(ring, start)
-        pieces.append(curves.between(turn, 0.0, min(left, 0.92 * curves.length(turn))))
-        left -= curves.length(pieces[-1])
-        level += rng.uniform(0.18, 0.3)
-    return [curves.smooth(np.concatenate(pieces), 2.0)] if pieces else []
-
-
-def _tilted(
-    depth: NDArray[np.float64], spread: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Weigh a depth map so that its contours lie off centre, as drawn by hand."""
-    y, x = (np.linspace(-1, 1, size) for size in depth.shape)
-    lean = rng.normal(0, spread, 2)
-    return np.asarray(depth * np.exp(lean[0] * y[:, None] + lean[1] * x))
-
-
-def _arcs(wall: Mask, cavity: Mask, wanted: float, rng: np.random.Generator) -> list[Curve]:
-    """Draw one to four arcs half-way between the inner and the outer border of a wall."""
-    outer = ndimage.distance_transform_edt(wall | cavity)
-    middle = outer / np.maximum(outer + ndimage.distance_transform_edt(~cavity), 1e-9)
-    middle = _tilted(ndimage.gaussian_filter(middle, 0.7), 0.15, rng)
-    ring = _ring(middle, rng.uniform(0.4, 0.56), backwards=False)
-    if ring is None:
-        return []
-    ring = curves.start_at(ring, int(rng.integers(len(ring) - 1)))
-    full = curves.length(ring)
-    if wanted > 0.9 * full:
-        return [ring]
-    count = int(rng.choice([1, 2, 3, 4], p=[0.15, 0.4, 0.32, 0.13]))
-    strokes = wanted * rng.dirichlet(np.full(count, 6.0))
-    gaps = (full - wanted) * rng.dirichlet(np.full(count, 3.0))
-    begins = np.concatenate([[0.0], np.cumsum(strokes + gaps)[:-1]])
-    return [curves.between(ring, a, a + b) for a, b in zip(begins, strokes, strict=True)]
-
-
-def _ring(field: NDArray[np.float64], level: float, backwards: bool) -> Curve | None:
-    """Return the longest contour of a field, closed and smoothed, or None."""
-    found: list[Curve] = cast(Any, find_contours)(field, level)
-    if not found:
-        return None
-    ring = max(found, key=curves.length)
-    if curves.length(ring) < 3:
-        return None
-    return curves.smooth(ring[::-1] if backwards else ring, 1.5, closed=True)
 
 
 def _outside(
@@ -188,11 +123,11 @@ def _outside(
 ) -> list[Curve]:
     """Loop around the heart, ``margin`` pixels outside its hull; zigzag where there is none."""
     if not plane.any():
-        return [_zigzag(centre, wanted, rng)]
+        return [hand.zigzag(centre, wanted, rng)]
     corners = curves.hull(plane > 0)
     middle = corners.mean(axis=0)
     angle = np.linspace(0, 2 * np.pi, 180, endpoint=False)
-    gap = margin * _jitter(0.18, rng) * np.exp(curves.ripple(angle, (0.26, 0.2, 0.1), rng))
+    gap = margin * hand.jitter(0.18, rng) * np.exp(curves.ripple(angle, (0.26, 0.2, 0.1), rng))
     radius = ndimage.gaussian_filter1d(curves.reach(corners - middle, angle) + gap, 6, mode="wrap")
     once = curves.length(curves.polar(angle, radius, middle))
     # The hand closes the loop and goes on a little, or stops short of it.
@@ -201,14 +136,3 @@ def _outside(
     drift = margin * rng.uniform(-0.35, 0.35) * np.linspace(-0.5, 0.5, 240) * turns
     path = np.interp(along, angle, radius, period=2 * np.pi) + drift
     return [curves.polar(along, path, middle)]
-
-
-def _zigzag(centre: Curve, wanted: float, rng: np.random.Generator) -> Curve:
-    """Draw a line of the wanted length to and fro through where the heart would be."""
-    sides = np.where(np.arange(7) % 2, 1.0, -1.0)
-    y = np.linspace(-0.5, 0.5, 7) + rng.normal(0, 0.07, 7)
-    x = sides * rng.uniform(0.25, 0.6, 7)
-    turn = rng.uniform(-0.6, 0.6)
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    line = curves.smooth(np.stack([y, x], axis=1) @ rotation * 100.0, 8.0)
-    return np.asarray(centre + line * (wanted / curves.length(line)))

@@ -73,7 +73,8 @@ def render_folder(table: Table, folder: Path) -> None:
 
 def rendered(table: Table, folder: Path) -> dict[str, str]:
     """Return what :func:`render_folder` writes, by file name."""
-    frames = [read_csv(folder / f"{name}.csv") for name in FRAMES]
+    made, values, cases, curves = (read_csv(folder / f"{name}.csv") for name in FRAMES)
+    frames = (made, values, cases, curves)
     return {
         "table.md": render(table, *frames),
         "table.tex": to_latex(table, *frames[:3]),

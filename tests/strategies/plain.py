@@ -12,13 +12,14 @@ CLASSES, SIZE = 3, 32
 
 
 class Plain(nn.Module):
-    """Class scores of a pixel from its intensity alone."""
+    """Class scores of a pixel from its intensity alone; keeps the last image it was shown."""
 
     def __init__(self) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor([4.0, -1.0, 0.5]))
 
     def forward(self, image: Tensor) -> Tensor:
+        self.shown = image.detach()
         return image * self.scale.view(1, 3, 1, 1)
 
 

@@ -9,6 +9,7 @@ from tests.strategies.plain import Plain, small_unet, strokes, task, train_once,
 from weakseg.models import Network
 from weakseg.strategies import CycleMix
 from weakseg.strategies.cyclemix import mixed_cross_entropy, saliency
+from weakseg.strategies.views import random_view
 from weakseg.types import IGNORE_INDEX, Batch, Output
 
 NAMES = {"mixed_ce", "mix_consistency", "shape"}
@@ -106,6 +107,41 @@ def test_a_network_that_sees_pixels_alone_predicts_mixtures_of_equal_images_alik
     for seed in range(4):
         found = terms(batch, seed=seed)["mix_consistency"]
         assert found.weight == 2 and found.mean().abs() < 1e-6
+
+
+class Columns:
+    """Shows three columns of an image, three half, and its partner's in the rest."""
+
+    def masks(self, saliency, image, partner):
+        mask = torch.zeros_like(image)
+        mask[..., :3], mask[..., 3:6] = 1.0, 0.5
+        return mask
+
+
+def test_mixtures_are_shown_cut_and_turned_and_compared_outside_the_cut():
+    network, batch = Network(Plain()), strokes(samples=3)
+    companion = CycleMix().build(network, task())
+    companion.mix = Columns()
+    mask = companion.mix.masks(None, batch.image, None)
+    for seed in range(6):
+        torch.manual_seed(seed)
+        found = companion.terms(network, network(batch.image), batch)
+        torch.manual_seed(seed)
+        other, view = torch.randperm(3), random_view(batch.image)
+        mixture = mask * batch.image + (1 - mask) * batch.image[other]
+        assert torch.equal(view.back(network.host.shown), mixture.masked_fill(view.cut, 0.0))
+        logits, seen = network(mixture).logits, ~view.cut[:, 0]
+        one = batch.label.where(seen, IGNORE_INDEX)
+        two = batch.label[other].where(seen, IGNORE_INDEX)
+        expected = mixed_cross_entropy(logits, one, two, mask[:, 0]).mean().item()
+        assert found["mixed_ce"].mean().item() == pytest.approx(expected, rel=1e-5)
+        probs = network(batch.image).logits.softmax(1)
+        pair = logits.softmax(1), mask * probs + (1 - mask) * probs[other]
+        total = 0.0
+        for k in range(3):
+            a, b = (p[k][:, seen[k]].flatten() for p in pair)
+            total += 1 - (a @ b / (a.norm() * b.norm())).item()
+        assert found["mix_consistency"].total.item() == pytest.approx(total, rel=1e-3, abs=1e-6)
 
 
 def test_predictions_of_mixtures_are_drawn_to_mixed_predictions_from_both_sides():

@@ -171,7 +171,10 @@ def test_a_network_that_sees_pixels_alone_predicts_views_alike():
         torch.manual_seed(seed)
         found = pu.terms(network, network(batch.image), batch)
         torch.manual_seed(seed)
-        label = random_view(batch.image).hide(batch.label)
+        view = random_view(batch.image)
+        shown = view.back(network.host.shown)
+        assert torch.equal(shown, batch.image.masked_fill(view.cut, 0.0))
+        label = view.hide(batch.label)
         expected = PartialCE()(network(batch.image), batch._replace(label=label))
         assert found["view_consistency"].mean().abs() < 1e-6
         assert found["view_ce"].total.item() == pytest.approx(expected.total.item(), rel=1e-5)

@@ -10,7 +10,7 @@ the in-phase files). Codes are ``MR_CODES`` and ``CT_CODES``; any other value is
 
 The four sources are the two phases of T1-DUAL, which share one reference, T2-SPIR, and CT. A
 patient is the number of its folder, so that the MR series of a person belong together; persons of
-CT are others.
+CT are others. There are no scribbles; preparing draws them into the references.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,7 @@ from PIL import Image
 
 from weakseg.data.sources import dicom
 from weakseg.data.sources.source import Arrays, Found, Source
+from weakseg.data.strokes import Interior
 
 CLASSES: Final = ("LIVER", "RK", "LK", "SPLEEN")
 """Foreground classes of MR: liver, right kidney, left kidney, spleen; CT has the first only."""
@@ -123,6 +124,7 @@ class Kind:
             find=self.find,
             read=self.read,
             synthetic=_synthetic,
+            scribbles=Interior(),
         )
 
     def _problem(self, folder: Path) -> str:

@@ -22,12 +22,13 @@ class PacingPseudo:
     """Four terms beside the partial cross-entropy of the weak view, which is the batch itself.
 
     ``entropy`` of the weak view's prediction and ``consistency``, the cross-entropy of the strong
-    view with the weak view's prediction (learnt from on both sides), grow as
-    exp(-8 (1 - t / T)) until T, ``pace`` of the run. ``auxiliary_ce``: partial cross-entropy of a
-    small head on the features of ``layer``. ``memory_ce``: annotated pixels' features should be
-    most like the memory of their own class, by cosine similarity over ``temperature``. The paper
-    fixes the existence of the memory; its form here (running means of annotated pixels' features
-    by class) and both weights of 0.01 are ours where the text leaves them open.
+    view (contrast, brightness, gamma, noise) with the weak view's prediction, learnt from on both
+    sides, grow as exp(-8 (1 - t / T)) until T, ``pace`` of the run (80 of 400 epochs).
+    ``auxiliary_ce``: partial cross-entropy of a small head on the features of ``layer``.
+    ``memory_ce``: annotated pixels' features should be most like the memory of their own class, by
+    cosine similarity over ``temperature``. Of the memory only the idea is the paper's: its form
+    (running means of annotated pixels' features by class), its weight and the head's shape are
+    ours. Several devices share the first one's memory.
     """
 
     layer: str = "decoder.2"

@@ -58,7 +58,8 @@ class Companion(nn.Module):
         """Return one share per name of ``weights``.
 
         Args:
-            network: in training mode; may be called again.
+            network: in training mode; may be called again. Each pass with BatchNorm also moves
+                its running statistics, views and mixtures included, as in the papers' codes.
             out: what it returned for ``batch``.
             batch: the augmented slices of this step.
         """

@@ -90,12 +90,13 @@ def write_t1(root: Path, patients: int = 20, matrix: int | None = None, seed: in
 
     Args:
         root: folder to write to; made where missing. ``root / "PHANTOM"`` marks it as synthetic.
-        patients: 1 to 20; their numbers are those of the official training set.
+        patients: at least 1. Their numbers are those of the official training set; since that
+            has 20, no more are written.
         matrix: rows and columns of all slices over the same field of view; None means 128.
         seed: another seed makes other patients.
 
     Raises:
-        ValueError: patients is not between 1 and 20, or matrix is below 32.
+        ValueError: patients is below 1, or matrix is below 32.
     """
     for patient in _patients(root, "T1DUAL", patients, matrix, seed):
         canvas, shade, rng = _painted(patient, ("water", "fat"))
@@ -144,6 +145,7 @@ def _patients(
 ) -> Iterator[_Patient]:
     """Yield whom to write, evenly from the parts of the list that are folds."""
     group, numbers = ("CT", CT_PATIENTS) if kind == "CT" else ("MR", MR_PATIENTS)
+    count = min(count, len(numbers))
     files.check(count, len(numbers), matrix)
     spread = sorted(range(len(numbers)), key=lambda place: (place % _PER_FOLD, place))
     for number in (numbers[place] for place in spread[:count]):

@@ -179,10 +179,9 @@ def _values(cases: pd.DataFrame, values: pd.DataFrame) -> Iterator[Found]:
     for number in ("value", "sd", "n"):
         one, other = both[number], both[f"{number} again"]
         wrong = both[~((one == other) | (one.isna() & other.isna()))]
-        for line in wrong.to_dict("records"):
-            cell = tuple(line[key] for key in keys)
-            follows = line[f"{number} again"]
-            yield "error", f"{number} of {cell} is {line[number]}, its cases give {follows}"
+        for cell in wrong.to_dict("records"):
+            name, follows = tuple(cell[key] for key in keys), cell[f"{number} again"]
+            yield "error", f"{number} of {name} is {cell[number]}, its cases give {follows}"
 
 
 def _records(runs: pd.DataFrame, records: Mapping[str, Mapping[str, object]]) -> Iterator[Found]:

@@ -4,8 +4,9 @@ from benchmarks.spec import Table
 from benchmarks.tables.acdc import ACDC
 from benchmarks.tables.acdc_ablation import ACDC_ABLATION
 from benchmarks.tables.acdc_strokes import ACDC_STROKES
+from benchmarks.tables.chaos import CHAOS
 from benchmarks.tables.mscmr import MSCMR
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (ACDC, ACDC_STROKES, ACDC_ABLATION, MSCMR)
+    table.name: table for table in (ACDC, ACDC_STROKES, ACDC_ABLATION, MSCMR, CHAOS)
 }

@@ -61,7 +61,7 @@ class RandomWalker:
         seeds = np.zeros(strokes.shape, dtype=np.int64)
         for index, cls in enumerate(drawn, start=1):
             seeds[strokes == cls] = index
-        probs = segmentation.random_walker(  # type: ignore[no-untyped-call]
+        probs = segmentation.random_walker(
             stretched, seeds, beta=self.beta, mode="bf", return_full_prob=True, channel_axis=0
         )
         made = drawn[probs.argmax(axis=0)]

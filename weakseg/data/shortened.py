@@ -44,7 +44,7 @@ class Shortened:
         ).numpy()
         return on_grid
 
-    def cut(self, plane: NDArray[np.uint8], key: tuple[object, ...]) -> NDArray[np.uint8]:
+    def cut(self, plane: NDArray[np.uint8], key: tuple[int | str, ...]) -> NDArray[np.uint8]:
         """Return a slice uint8 [H, W] with its strokes cut; ``key`` seeds the choice of ends."""
         made = np.full_like(plane, IGNORE_INDEX)
         for cls in np.unique(plane[plane != IGNORE_INDEX]):

@@ -29,23 +29,24 @@ def around(
         rng: source of randomness.
 
     Yields:
-        Endless curves; the parts outside the image are to be left out.
+        Curves without end, none where background is too narrow; parts outside are left out.
     """
     while not organs.any():
         yield hand.zigzag(centre, min(length, 2.5 * min(organs.shape)), rng)
     distance = ndimage.distance_transform_edt(~organs, sampling=spacing)
-    field = ndimage.gaussian_filter(distance, 3.0) * _sway(organs.shape, rng)
+    sway = _sway(organs.shape, rng)
+    field = ndimage.gaussian_filter(distance, 3.0) * sway / sway[distance < 2 * margin].mean()
     level = min(margin * hand.jitter(0.18, rng), 0.6 * float(field.max()))
     last = None
-    while True:
-        for loop in _loops(field, min(level, 0.97 * float(field.max())), last, rng):
+    while loops := _loops(field, min(level, 0.97 * float(field.max())), last, rng):
+        for loop in loops:
             last = loop[-1]
             yield loop
         level *= rng.uniform(1.1, 1.4)
 
 
 def _sway(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return a slowly varying factor with mean about 1, by which the hand strays."""
+    """Return a slowly varying factor by which the hand strays."""
     coarse = rng.normal(0, 1, (5, 5))
     zoom = [size / 5 for size in shape]
     smooth = ndimage.zoom(ndimage.gaussian_filter(coarse, 0.6), zoom, order=3, mode="nearest")

@@ -27,6 +27,8 @@ def tilted(
 
 def contours(field: NDArray[np.float64], level: float) -> list[Curve]:
     """Return the contours of a field that are at least three pixels long, longest first."""
+    if min(field.shape) < 2:
+        return []
     found: list[Curve] = cast(Any, find_contours)(field, level)
     found = [contour for contour in found if curves.length(contour) >= 3]
     return sorted(found, key=curves.length, reverse=True)

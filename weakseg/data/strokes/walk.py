@@ -31,7 +31,8 @@ class Walk(Strokes):
     """A walk whose direction changes by chance, and turns where it would come near the border.
 
     The walk stays ``inset`` mm inside the object, less where that is too thin; ``wander`` is the
-    standard deviation of the change of direction on each pixel of the way, degrees.
+    standard deviation of the change of direction on each pixel of the way, degrees. Coverage is
+    not reached where there are too few pixels so far inside.
     """
 
     inset: float = 2.0

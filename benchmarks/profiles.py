@@ -63,7 +63,7 @@ class Profile:
         return first if self.folds == "first" else first[-1:]
 
     def of(self, table: Table) -> "Profile":
-        """Return the profile for a table: steps by its effort, pixels by its field of view."""
+        """Return the profile for a table: its steps, field of view and augmentation."""
         budget, factor = self.budget, FIELD / table.field
         interval = max(1, round(budget.interval * table.effort))
         steps = interval * (budget.steps // budget.interval)
@@ -71,9 +71,8 @@ class Profile:
         if grid.spacing is not None:
             grid = replace(grid, spacing=grid.spacing / factor)
         pairs = self.pairs and (self.pairs if factor == 1 else self.pairs.scaled(factor))
-        return replace(
-            self, pairs=pairs, budget=replace(budget, grid=grid, steps=steps, interval=interval)
-        )
+        budget = replace(budget, grid=grid, steps=steps, interval=interval, augment=table.augment)
+        return replace(self, pairs=pairs, budget=budget)
 
 
 PROFILES = {

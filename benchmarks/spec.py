@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from weakseg.data.augment import Augment, Augmentation
 from weakseg.data.splits import Scheme
 from weakseg.method import Method
 
@@ -84,6 +85,7 @@ class Table:
     ``source`` names the data; ``plan`` the split schemes with all their folds, of which a profile
     takes its part; ``field`` is the side of the central square that grids of short profiles
     cover, mm; ``effort`` the share of a profile's steps that data of this size get;
+    ``augment`` is done to the slices of rows that bring no augmentation of their own;
     ``references`` are the rows that the others are compared with; ``default`` the rows that the
     shortest profile computes unless asked for more, none for all of them.
     """
@@ -98,6 +100,7 @@ class Table:
     plan: Plan
     field: float = 192.0
     effort: float = 1.0
+    augment: Augmentation = Augment()
     references: tuple[str, ...] = ()
     default: tuple[str, ...] = ()
 

@@ -43,6 +43,11 @@ def test_without_rotation_and_scaling_the_map_mirrors_only() -> None:
     assert len({tuple(m.diagonal().tolist()) for m in matrices}) == 4
 
 
+def test_mirroring_can_be_off() -> None:
+    matrices = replace(NEVER, mirror=False).matrices(0, DRAWS)
+    assert torch.equal(matrices, torch.eye(2).expand(64, 2, 2))
+
+
 def test_scales_are_in_range_and_rotations_keep_lengths() -> None:
     turned = replace(NEVER, rotation=1.0).matrices(0, DRAWS)
     assert torch.allclose(torch.linalg.det(turned).abs(), torch.ones(64), atol=1e-5)

@@ -1,12 +1,13 @@
 """The augmentation recipe of nnU-Net, batched on the device the tensors are on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from weakseg.config import LATER
 from weakseg.seeding import generator
 
 _BLUR_RADIUS = 4
@@ -21,6 +22,7 @@ class StrongAugment:
     brightness ranges are kept, the noise is scaled by ``unit``, which stands for one standard
     deviation of a normalised image. Geometry is one linear map, so that the order of scaling and
     rotation does not matter; nnU-Net's elastic deformation is off there by default as well.
+    ``mirror`` is to be off where left and right are different classes.
     """
 
     rotation: float = 0.2
@@ -39,6 +41,7 @@ class StrongAugment:
     inverted_gamma: float = 0.1
     gammas: tuple[float, float] = (0.7, 1.5)
     unit: float = 0.2
+    mirror: bool = field(default=True, metadata=LATER)
 
     def matrices(self, seed: int, draws: list[int]) -> Tensor:
         """Return float [B, 2, 2], the linear map of each draw; a function of (seed, draw) only."""
@@ -53,7 +56,7 @@ class StrongAugment:
         random = generator(seed, "augment", draw)
         angle = random.uniform(-np.pi, np.pi) if random.random() < self.rotation else 0.0
         scale = random.uniform(*self.scales) if random.random() < self.scaling else 1.0
-        flip = np.diag(random.choice([-1.0, 1.0], 2))
+        flip = np.diag(random.choice([-1.0, 1.0], 2) if self.mirror else np.ones(2))
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         matrix: np.ndarray = turn @ flip / scale
         return matrix

@@ -1,5 +1,6 @@
 """What a table is: rows, columns, the protocol they are measured under, published numbers."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,7 +101,7 @@ class Table:
     plan: Plan
     field: float = 192.0
     effort: float = 1.0
-    augment: Augmentation = Augment()
+    augment: Augmentation = dataclasses.field(default_factory=Augment)
     references: tuple[str, ...] = ()
     default: tuple[str, ...] = ()
 

@@ -60,7 +60,7 @@ class Budget:
     steps: int
     interval: int
     optim: Optim
-    augment: Augment | None = field(default_factory=Augment)
+    augment: Augmentation | None = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
         if self.steps % self.interval:

@@ -9,9 +9,11 @@ from scipy import ndimage
 
 from tests.data.test_scribbles import heart
 from weakseg.config import identity
-from weakseg.data.scribblers import SCRIBBLERS, main
+from weakseg.data import nifti
+from weakseg.data.scribblers import SCRIBBLERS, main, volumes
 from weakseg.data.strokes import Interior, Skeleton, Spline, Walk
 from weakseg.data.strokes.statistics import statistics
+from weakseg.seeding import seed_from
 from weakseg.types import IGNORE_INDEX
 
 SPACING = (10.0, 1.5, 1.5)
@@ -294,8 +296,6 @@ def test_configurations_are_told_apart():
 
 
 def test_the_command_prints_generated_and_drawn_strokes(tmp_path, capsys):
-    from weakseg.data import nifti
-
     path = tmp_path / "labels.nii.gz"
     nifti.write(path, organs(2, 48), SPACING)
     assert main(["spline", str(path), "--coverage", "0.2", "--width", "2"]) == 0
@@ -312,14 +312,14 @@ ACDC = Path(os.environ.get("WEAKSEG_ACDC", "missing"))
 @pytest.mark.skipif(not ACDC.is_dir(), reason="WEAKSEG_ACDC names no ACDC download")
 @pytest.mark.filterwarnings("ignore:.*pixdim")
 def test_on_acdc_interior_curves_are_like_the_expert_scribbles():
-    from weakseg.data.nifti import read
-
     ours, experts = [], []
     draw = Interior(coverage=(0.101, 0.140, 0.097))
     for index, path in enumerate(sorted(ACDC.glob("**/*_gt.nii.gz"))[::20]):
-        volume = read(path)
+        volume = nifti.read(path)
         reference = volume.array.astype(np.uint8)
-        theirs = read(path.with_name(path.name.replace("_gt", "_scribble"))).array.astype(np.uint8)
+        theirs = nifti.read(path.with_name(path.name.replace("_gt", "_scribble"))).array.astype(
+            np.uint8
+        )
         theirs[theirs == 4] = IGNORE_INDEX
         experts.append((reference, theirs, volume.spacing))
         ours.append((reference, draw(reference, volume.spacing, index), volume.spacing))
@@ -327,3 +327,25 @@ def test_on_acdc_interior_curves_are_like_the_expert_scribbles():
     np.testing.assert_allclose(mine["labelled"], drawn["labelled"], rtol=0.25)
     np.testing.assert_allclose(mine["depth"], drawn["depth"], rtol=0.25)
     np.testing.assert_allclose(mine["strokes"], drawn["strokes"], rtol=0.4)
+
+
+def test_the_command_compares_with_the_strokes_of_a_prepared_data_set(phantom, capsys):
+    assert main(["drawn", str(phantom.root)]) == 0
+    drawn = capsys.readouterr().out
+    assert main(["skeleton", str(phantom.root), "--class_coverage", "0.5"]) == 0
+    made = capsys.readouterr().out
+    for printed in (drawn, made):
+        assert [line.split("|")[1].strip() for line in printed.splitlines()[4:8]] == [
+            "background",
+            *phantom.classes,
+        ]
+    assert drawn != made
+
+
+def test_strokes_are_those_that_preparing_would_draw(phantom):
+    draw = Interior()
+    first = phantom.cases[0]
+    sample = phantom.load(first)
+    _, scribble, _ = next(volumes(phantom.root, draw))
+    seed = seed_from("strokes", first.name)
+    np.testing.assert_array_equal(scribble, draw(sample.reference, sample.spacing, seed))

@@ -40,6 +40,9 @@ reproduce-mscmr: $(VENV)/.installed ## the MSCMR table; DATA=/path/to/MSCMR_data
 reproduce-chaos: $(VENV)/.installed ## the CHAOS table; DATA=/path/to/CHAOS (with Train_Sets)
 	@$(call RUN,chaos)
 
+reproduce-nnunet: $(VENV)/.installed ## every method on your data; DATA=/path/to/DatasetXXX_Name, ARGS='--scribbles interior' where it has no strokes
+	@$(call RUN,nnunet)
+
 reproduce-all: $(VENV)/.installed ## every table; ACDC=, MSCMR=, CHAOS=/path to real data, phantoms otherwise
 	@for table in acdc acdc-strokes acdc-ablation; do $(MAKE) --no-print-directory reproduce-$$table DATA='$(ACDC)' || exit $$?; done
 	@$(MAKE) --no-print-directory reproduce-mscmr DATA='$(MSCMR)'
@@ -72,5 +75,5 @@ clean: ## remove runs and generated data, keep results
 	rm -rf runs data
 
 .PHONY: help install status tables audit kernels test lint clean
-.PHONY: reproduce-acdc reproduce-acdc-strokes reproduce-acdc-ablation reproduce-mscmr reproduce-chaos reproduce-all reproduce-tiny
+.PHONY: reproduce-acdc reproduce-acdc-strokes reproduce-acdc-ablation reproduce-mscmr reproduce-chaos reproduce-nnunet reproduce-all reproduce-tiny
 .DEFAULT_GOAL := help

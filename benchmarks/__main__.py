@@ -24,15 +24,18 @@ from benchmarks.spec import Table
 from benchmarks.tables import TABLES
 from weakseg.config import Compute
 from weakseg.data.dataset import Dataset
+from weakseg.data.scribblers import SCRIBBLERS
 from weakseg.data.splits import Scheme
 
 if TYPE_CHECKING:
     TableName = str
     AnyTable = str
+    ScribblerName = str
     ProfileName = str
 else:  # the command line offers and checks the names there are
     TableName = Literal[tuple(TABLES)]
     AnyTable = Literal[("all", *TABLES)]
+    ScribblerName = Literal[tuple(SCRIBBLERS)]
     ProfileName = Literal[("auto", *PROFILES)]
 
 
@@ -46,6 +49,7 @@ def run(
     seeds: str = "",
     jobs: int | None = None,
     shard: str = "0/1",
+    scribbles: ScribblerName | None = None,
     compute: Compute = Compute(),  # noqa: B008
     home: Path = Path(),
     results: Path = Path("results"),
@@ -63,6 +67,8 @@ def run(
         seeds: seeds in place of the profile's, such as 0,1,2.
         jobs: runs computed at once; by default one per GPU, or one per core (at most 4).
         shard: i/n computes every n-th run from the i-th, for job arrays.
+        scribbles: draws strokes into data that come without: interior curves, skeletons, random
+            walks or splines.
         compute: accelerator, devices and precision of one run.
         home: folder that holds runs/ and data/.
         results: folder of the rendered tables.
@@ -76,7 +82,7 @@ def run(
     plan = planned(budget.plan(chosen_table), scheme, numbers(folds, "--folds"))
     part, parts = parse_shard(shard)
     introduce(chosen_table, budget, why, console)
-    source = prepared(chosen_table.source, data, budget, home / "data", console)
+    source = prepared(chosen_table.source, data, budget, home / "data", console, scribbles)
     kind = "phantom" if source.synthetic else "real"
     todo = runs(chosen_table, budget, wanted, kind, source.content, plan)[part::parts]
     if not todo:
@@ -120,14 +126,19 @@ def introduce(table: Table, profile: Profile, why: str, console: Console) -> Non
 
 
 def prepared(
-    source: str, data: Path | None, profile: Profile, folder: Path, console: Console
+    source: str,
+    data: Path | None,
+    profile: Profile,
+    folder: Path,
+    console: Console,
+    scribbles: str | None = None,
 ) -> Dataset:
     """Return a source's data, or end with the reason why they cannot be used."""
     data = data and data.expanduser()
     if data is not None and not data.is_dir():
         raise SystemExit(f"DATA (--data): there is no folder {data}")
     try:
-        return dataset(source, data, profile, folder, console)
+        return dataset(source, data, profile, folder, console, scribbles)
     except (FileNotFoundError, ValueError) as error:
         console.print(f"[red]the data cannot be used:[/] {escape(str(error))}", highlight=False)
         sys.exit(1)

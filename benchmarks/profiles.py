@@ -64,12 +64,12 @@ class Profile:
 
     def of(self, table: Table) -> "Profile":
         """Return the profile for a table: its steps, field of view and augmentation."""
-        budget, factor = self.budget, FIELD / table.field
+        budget, factor = self.budget, FIELD / (table.field or FIELD)
         interval = max(1, round(budget.interval * table.effort))
         steps = interval * (budget.steps // budget.interval)
         grid = budget.grid
         if grid.spacing is not None:
-            grid = replace(grid, spacing=grid.spacing / factor)
+            grid = replace(grid, spacing=grid.spacing / factor if table.field else None)
         pairs = self.pairs and (self.pairs if factor == 1 else self.pairs.scaled(factor))
         budget = replace(budget, grid=grid, steps=steps, interval=interval, augment=table.augment)
         return replace(self, pairs=pairs, budget=budget)

@@ -53,7 +53,7 @@ def publish(
     if keep:
         draw_numbers(table, folder)
     else:
-        draw(table, root, folder, _loader(source))
+        draw(table.of(source.classes), root, folder, _loader(source))
     render_folder(table, folder)
     return folder
 
@@ -75,6 +75,7 @@ def rendered(table: Table, folder: Path) -> dict[str, str]:
     """Return what :func:`render_folder` writes, by file name."""
     made, values, cases, curves = (read_csv(folder / f"{name}.csv") for name in FRAMES)
     frames = (made, values, cases, curves)
+    table = table.of(tuple(sorted(cases["class"].unique())))
     return {
         "table.md": render(table, *frames),
         "table.tex": to_latex(table, *frames[:3]),

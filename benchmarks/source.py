@@ -9,10 +9,16 @@ from benchmarks.profiles import Profile
 from weakseg.data.dataset import Dataset
 from weakseg.data.phantoms import PHANTOMS
 from weakseg.data.prepare import prepare
+from weakseg.data.scribblers import SCRIBBLERS
 
 
 def dataset(
-    name: str, download: Path | None, profile: Profile, folder: Path, console: Console
+    name: str,
+    download: Path | None,
+    profile: Profile,
+    folder: Path,
+    console: Console,
+    scribbles: str | None = None,
 ) -> Dataset:
     """Return the prepared data set, preparing it where that has not been done.
 
@@ -22,7 +28,14 @@ def dataset(
         profile: sizes the phantom.
         folder: where phantoms and prepared data are kept.
         console: told what is being done.
+        scribbles: a key of :data:`weakseg.data.scribblers.SCRIBBLERS`, to draw strokes where the
+            data have none; None leaves that to the source.
+
+    Raises:
+        ValueError: the data are wrong, or none are given and there is no phantom of them.
     """
+    if download is None and name not in PHANTOMS:
+        raise ValueError(f"there is no phantom of {name}; give a folder with DATA= or --data")
     if download is None:
         tag = phantom_tag(profile)
         download = folder / "phantom" / f"{name}-{tag.removeprefix('phantom-')}"
@@ -31,9 +44,12 @@ def dataset(
             PHANTOMS[name](download, profile.patients, profile.matrix, 0)
     else:
         tag = hashlib.sha256(str(download.resolve()).encode()).hexdigest()[:8]
+    if scribbles is not None:
+        tag += f"-{scribbles}"
     prepared = folder / "prepared" / f"{name}-{tag}"
     with console.status(f"checking and preparing {download}"):
-        return Dataset.open(prepare(name, download, prepared))
+        strokes = SCRIBBLERS[scribbles]() if scribbles is not None else None
+        return Dataset.open(prepare(name, download, prepared, scribbles=strokes))
 
 
 def phantom_tag(profile: Profile) -> str:

@@ -83,12 +83,13 @@ class EvalProtocol:
 class Table:
     """A table of a paper: ``rows`` are trained, ``columns`` are shown, for ``classes``.
 
-    ``source`` names the data; ``plan`` the split schemes with all their folds, of which a profile
-    takes its part; ``field`` is the side of the central square that grids of short profiles
-    cover, mm; ``effort`` the share of a profile's steps that data of this size get;
-    ``augment`` is done to the slices of rows that bring no augmentation of their own;
-    ``references`` are the rows that the others are compared with; ``default`` the rows that the
-    shortest profile computes unless asked for more, none for all of them.
+    Without ``classes`` they are those of the data; see :meth:`of`. ``source`` names the data;
+    ``plan`` the split schemes with all their folds, of which a profile takes its part; ``field``
+    is the side of the central square that grids of short profiles cover, mm, None for the whole
+    slice; ``effort`` is the share of a profile's steps that data of this size get; ``augment`` is
+    done to the slices of rows that bring no augmentation of their own; ``references`` are the
+    rows that the others are compared with; ``default`` the rows that the shortest profile
+    computes unless asked for more, none for all of them.
     """
 
     name: str
@@ -99,7 +100,7 @@ class Table:
     classes: tuple[str, ...]
     source: str
     plan: Plan
-    field: float = 192.0
+    field: float | None = 192.0
     effort: float = 1.0
     augment: Augmentation = dataclasses.field(default_factory=Augment)
     references: tuple[str, ...] = ()
@@ -117,3 +118,10 @@ class Table:
             known = (*self.classes, "all" if column.is_count else "mean")
             if column.cls not in known:
                 raise ValueError(f"table {self.name}: {column} must be of one of {known}")
+
+    def of(self, classes: tuple[str, ...]) -> "Table":
+        """Return the table, for the classes of the data where it has none of its own."""
+        if self.classes:
+            return self
+        dice = tuple(Column("dice", cls) for cls in classes)
+        return dataclasses.replace(self, classes=classes, columns=(*dice, *self.columns))

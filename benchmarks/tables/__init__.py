@@ -6,7 +6,8 @@ from benchmarks.tables.acdc_ablation import ACDC_ABLATION
 from benchmarks.tables.acdc_strokes import ACDC_STROKES
 from benchmarks.tables.chaos import CHAOS
 from benchmarks.tables.mscmr import MSCMR
+from benchmarks.tables.nnunet import NNUNET
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (ACDC, ACDC_STROKES, ACDC_ABLATION, MSCMR, CHAOS)
+    table.name: table for table in (ACDC, ACDC_STROKES, ACDC_ABLATION, MSCMR, CHAOS, NNUNET)
 }

@@ -45,9 +45,9 @@ def test_a_named_profile_is_taken_whatever_the_machine(monkeypatch: pytest.Monke
 
 
 def test_rows_are_labels_between_semicolons_in_the_order_of_the_table() -> None:
-    wanted = "AttenScribble, K = sigmoid(b) ;pCE;  AttenScribble"
+    wanted = "AttenScribble, weights 0.03 ;pCE;  AttenScribble"
     labels = [row.label for row in chosen(ACDC, wanted)]
-    assert labels == ["pCE", "AttenScribble", "AttenScribble, K = sigmoid(b)"]
+    assert labels == ["pCE", "AttenScribble", "AttenScribble, weights 0.03"]
     assert chosen(ACDC, "all") == ACDC.rows
 
 

@@ -103,7 +103,7 @@ def test_f08_a_loss_that_is_not_finite_stops_with_step_term_and_cases(
 def test_f13_a_batch_without_any_stroke_is_finite_and_teaches_nothing_of_its_labels(
     label: str, phantom: Dataset
 ) -> None:
-    run = tiny(phantom, label=label)
+    run = tiny(phantom, label=label, table="acdc-ablation")
     network = build_network(run.method, run.budget, phantom, seed=0)
     objective = Objective(run.method.losses)
     image = torch.rand(2, 1, 32, 32)

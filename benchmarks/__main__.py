@@ -99,11 +99,8 @@ def run(
         console.print(
             f"  {kind} data, {folds_told}; {len(left)} of {len(todo)} runs to do, {jobs} at once"
         )
-        if more := len(chosen_table.rows) - len(wanted) if rows == "default" else 0:
-            console.print(f"  {more} further rows are computed with ROWS=all or --rows all")
-        about = "under a minute" if guess < 60 else f"about {clock(guess)}"
-        console.print(f"  {about} on this machine; stop any time, the same command goes on")
-        console.print(f"  the workers write to {escape(str(root / 'worker-*.log'))}")
+        more = len(chosen_table.rows) - len(wanted) if rows == "default" else 0
+        foretell(guess, more, root, console)
         code = dispatch(
             todo, source.root, root=root, cache=cache, compute=compute, jobs=jobs,
             console=console, guess=guess,
@@ -123,6 +120,15 @@ def introduce(table: Table, profile: Profile, why: str, console: Console) -> Non
     console.print(
         f"  for another budget: PROFILE=... or --profile, one of {others}", highlight=False
     )
+
+
+def foretell(seconds: float, more: int, root: Path, console: Console) -> None:
+    """Say how long it will take, what is left out, and where the workers write."""
+    if more:
+        console.print(f"  {more} further rows are computed with ROWS=all or --rows all")
+    about = "under a minute" if seconds < 60 else f"about {clock(seconds)}"
+    console.print(f"  {about} on this machine; stop any time, the same command goes on")
+    console.print(f"  the workers write to {escape(str(root / 'worker-*.log'))}")
 
 
 def prepared(

@@ -73,6 +73,7 @@ DENSE: Final = (
             augment=StrongAugment(),
         ),
         note=f"dense labels, cross-entropy + Dice; {NNUNET}",
+        cost=2.0,
     ),
 )
 """Rows that need dense labels for training."""
@@ -83,6 +84,7 @@ SCRIBBLE: Final = (
         "pCE + Dice, nnU-Net manner",
         Method(network=DynUNet(), losses=NNUNET_LOSSES, augment=StrongAugment()),
         note=f"partial cross-entropy + partial Dice on the strokes; {NNUNET}",
+        cost=2.0,
     ),
     Row(
         "random walker",
@@ -94,7 +96,7 @@ SCRIBBLE: Final = (
         Method(losses=(PartialCE(), Entropy())),
         note="Grandvalet and Bengio, NIPS 2004",
     ),
-    Row("total variation", Method(losses=(PartialCE(), TotalVariation()))),
+    Row("total variation", Method(losses=(PartialCE(), TotalVariation())), cost=1.1),
     Row(
         "Mumford-Shah",
         Method(losses=(PartialCE(), MumfordShah())),
@@ -104,6 +106,7 @@ SCRIBBLE: Final = (
         "gated CRF",
         Method(losses=(PartialCE(), GatedCRF())),
         note="Obukhov et al., 2019; no mask",
+        cost=1.1,
     ),
     Row(
         "intensity variance",
@@ -114,48 +117,62 @@ SCRIBBLE: Final = (
         "tree energy",
         Method(losses=(PartialCE(), TreeEnergy())),
         note="Liang et al., CVPR 2022",
+        cost=2.4,
     ),
     Row(
         "USTM",
         Method(losses=(PartialCE(),), strategy=USTM()),
         note="mean teacher with uncertainty, Liu et al., Pattern Recognition 2022",
+        cost=3.6,
     ),
     Row(
         "Scribble2Label",
         Method(losses=(PartialCE(),), strategy=Scribble2Label()),
         note="running pseudo-labels, Lee and Jeong, MICCAI 2020",
+        cost=1.8,
     ),
-    Row("DMPLS", DMPLS, note="two decoders, mixed hard labels, Luo et al., MICCAI 2022"),
-    Row("DMSPS, stage 1", DMSPS, note="two decoders, mixed soft labels, Han et al., MedIA 2024"),
+    Row("DMPLS", DMPLS, note="two decoders, mixed hard labels, Luo et al., MICCAI 2022", cost=1.5),
+    Row(
+        "DMSPS, stage 1",
+        DMSPS,
+        note="two decoders, mixed soft labels, Han et al., MedIA 2024",
+        cost=1.5,
+    ),
     Row(
         "DMSPS",
         replace(DMSPS, first=FirstStage(method=DMSPS, pseudo_labels=Confident())),
         note="half of the steps for stage 1, half for stage 2 on its confident labels",
+        cost=1.5,
     ),
     Row(
         "CycleMix",
         Method(losses=(PartialCE(),), strategy=CycleMix()),
         note="Zhang and Zhuang, CVPR 2022",
+        cost=2.7,
     ),
     Row(
         "ShapePU",
         Method(losses=(PartialCE(),), strategy=ShapePU()),
         note="Zhang and Zhuang, MICCAI 2022",
+        cost=2.1,
     ),
     Row(
         "PacingPseudo",
         Method(losses=(PartialCE(),), strategy=PacingPseudo()),
         note="Yang et al., Expert Systems with Applications 2024",
+        cost=1.9,
     ),
-    Row("pCE + masked CRF", Method(losses=(PartialCE(), MaskedCRF()))),
+    Row("pCE + masked CRF", Method(losses=(PartialCE(), MaskedCRF())), cost=1.1),
     Row(
         "pCE + attentive similarity",
         Method(attention=ATTENTION, losses=(PartialCE(), AttentiveSimilarity())),
+        cost=1.3,
     ),
     Row(
         "AttenScribble",
         ATTENSCRIBBLE,
         note="the released configuration; its published tables could not be found",
+        cost=1.4,
     ),
     Row(
         "AttenScribble, weights 0.03",
@@ -164,6 +181,7 @@ SCRIBBLE: Final = (
             losses=(PartialCE(), MaskedCRF(weight=0.03), AttentiveSimilarity(weight=0.03)),
         ),
         note="both pairwise terms at 0.03 in place of the released 0.1",
+        cost=1.4,
     ),
 )
 """Rows that see strokes alone."""

@@ -43,7 +43,7 @@ reproduce-chaos: $(VENV)/.installed ## the CHAOS table; DATA=/path/to/CHAOS (wit
 reproduce-nnunet: $(VENV)/.installed ## every method on your data; DATA=/path/to/DatasetXXX_Name, ARGS='--scribbles interior' where it has no strokes
 	@$(call RUN,nnunet)
 
-reproduce-all: $(VENV)/.installed ## every table; ACDC=, MSCMR=, CHAOS=/path to real data, phantoms otherwise
+reproduce-all: $(VENV)/.installed ## every table but nnunet; ACDC=, MSCMR=, CHAOS=/path to real data, phantoms otherwise
 	@for table in acdc acdc-strokes acdc-ablation; do $(MAKE) --no-print-directory reproduce-$$table DATA='$(ACDC)' || exit $$?; done
 	@$(MAKE) --no-print-directory reproduce-mscmr DATA='$(MSCMR)'
 	@$(MAKE) --no-print-directory reproduce-chaos DATA='$(CHAOS)'

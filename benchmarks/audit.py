@@ -57,7 +57,7 @@ def audit(tables: Mapping[str, Table], results: Path, prepared: Path) -> Audit:
         tables: by name; a folder of no table is an error.
         results: holds ``<table>/<folder>/`` and the index ``README.md``.
         prepared: folder of prepared data; where it holds a table's data, but none of the content
-            that the results are of, these are stale (F21).
+            that the results are of, these are stale.
     """
     findings: list[Finding] = []
     folders = sorted({path.parent for name in FILES for path in results.glob(f"*/*/{name}")})
@@ -112,7 +112,7 @@ def _folder(
 
 
 def _mixed(runs: pd.DataFrame) -> Iterator[Found]:
-    """Runs of one folder share data and profile, and none stands for another (F21)."""
+    """Runs of one folder share data and profile, and none stands for another."""
     for column in ("content", "profile", "data"):
         values = sorted(set(runs[column]) - {""})
         if len(values) != 1:
@@ -125,10 +125,12 @@ def _mixed(runs: pd.DataFrame) -> Iterator[Found]:
 
 
 def _changed(table: Table, runs: pd.DataFrame, prepared: Path) -> Iterator[Found]:
-    """The data, where they are at hand, still have the content that was computed on (F21)."""
+    """The data, where they are at hand, still have the content that was computed on."""
     for (data, profile), group in runs.groupby(["data", "profile"]):
         known = PROFILES.get(str(profile))
         kind = phantom_tag(known) if data == "phantom" and known else "[0-9a-f]" * 8
+        if not table.classes:  # any data set may be meant
+            continue
         paths = sorted(prepared.glob(f"{table.source}-{kind}/dataset.json"))
         there = {json.loads(p.read_text(encoding="utf-8"))["weakseg"]["content"] for p in paths}
         if there and not there & set(group["content"]):
@@ -161,11 +163,30 @@ def _cases(runs: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Found]:
     ):
         for line in wrong.itertuples():
             yield "error", f"run {line.run}, {line.case}: {what}"
-    test = cases[(cases["split"] == "test")].merge(runs[["run", "row", "scheme", "fold"]])
-    for (scheme, fold), group in test.groupby(["scheme", "fold"]):
-        tested = group.groupby("run")["case"].agg(frozenset)
-        if tested.nunique() > 1:
-            yield "error", f"the runs of {scheme}, fold {fold} were tested on different cases"
+    yield from _complete(cases.merge(runs[["run", "scheme", "fold"]]))
+
+
+def _complete(cases: pd.DataFrame) -> Iterator[Found]:
+    """All runs of a fold score the same cases and classes at every selection; no patient twice."""
+    scored = cases.assign(scored=list(zip(cases["case"], cases["class"], strict=True)))
+    for (scheme, fold), group in scored.groupby(["scheme", "fold"]):
+        for (split, selection), part in group.groupby(["split", "selection"]):
+            sets = part.groupby("run")["scored"].agg(frozenset)
+            if sets.nunique() > 1 or len(sets) < group["run"].nunique():
+                yield (
+                    "error",
+                    (
+                        f"the runs of {scheme}, fold {fold} have different {split} cases or classes "
+                        f"at {selection}"
+                    ),
+                )
+        patients = group.groupby("split")["patient"].agg(set)
+        both = patients.get("val", set()) & patients.get("test", set())
+        if both:
+            yield "error", f"{scheme}, fold {fold}: {sorted(both)} are in validation and test"
+    tested = cases[cases["split"] == "test"].groupby(["scheme", "patient"])["fold"].nunique()
+    for scheme, patient in tested[tested > 1].index:
+        yield "error", f"{scheme}: patient {patient} is tested in several folds"
 
 
 def _values(cases: pd.DataFrame, values: pd.DataFrame) -> Iterator[Found]:
@@ -198,6 +219,9 @@ def _records(runs: pd.DataFrame, records: Mapping[str, Mapping[str, object]]) ->
             stated, recorded = getattr(line, key), record.get(key)
             if recorded != stated:
                 yield "error", f"run {line.run}: {key} is {stated} and {recorded} in its record"
+        budget = record.get("budget")
+        if not isinstance(budget, dict) or budget.get("steps") != line.steps:
+            yield "error", f"run {line.run}: {line.steps} steps are not those of its record"
     for run in sorted(set(records) - set(runs["run"])):
         yield "error", f"{RECORDS} holds run {run}, which is not in runs.csv"
 

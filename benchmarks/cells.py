@@ -17,13 +17,14 @@ MINUS: Final = "\N{MINUS SIGN}"
 SCHEMES: Final = {
     "five_fold": "Five folds by patient number, as in earlier work. The numbers follow the disease "
     "groups, so each usual fold tests one disease group unseen in training.",
-    "stratified": "Five folds balanced over the disease groups: every group is both in training "
-    "and in test.",
+    "stratified": "Five folds balanced over the groups of patients, where the data have any: every "
+    "group is both in training and in test.",
     "maag_35": "Fixed lists of Valvano et al. (IEEE TMI 2021): 35 patients for training, 15 for "
     "validation, 15 for test.",
     "maag_70": "Fixed lists of Valvano et al. (IEEE TMI 2021): 70 patients for training, 15 for "
     "validation, 15 for test.",
-    "official": "The parts for training, validation and test that were published with the data.",
+    "official": "The parts that were published with the data; where there is none for validation, "
+    "a tenth of the training patients.",
     "chaos": "Folds by patient over the public part, since the references of the official test "
     "part are not public.",
 }

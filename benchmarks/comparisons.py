@@ -50,7 +50,7 @@ def comparisons(table: Table, results: Results) -> list[Block]:
         Text(
             "Wilcoxon's signed-rank test, two-sided, over patients: seeds are averaged per case, "
             "and the differences of a patient's cases are averaged. Zero differences keep their "
-            "ranks (Pratt); p is exact for few patients without ties. Holm corrects for all rows "
+            "ranks (Pratt); p is exact for few patients. Holm corrects for all rows "
             "of one column. Only cases of the same fold that both rows have a value for take part, "
             f"n patients; {_DELTA} is the median difference, row {MINUS} reference: above 0 is "
             "better for Dice, worse for HD95, which leaves out cases with a missed structure. "

@@ -20,7 +20,7 @@ from weakseg.results import RUNS
 
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?(?=$|\n| [±(])")
 _STRONG: Final = re.compile(r"\*\*(.+?)\*\*")
-_LINK: Final = re.compile(r"\[([^]]+)\]\(([^)\s]+)\)")
+_LINK: Final = re.compile(r"\[([^]]+)\]\(([\w./-]+)\)")
 
 
 def page(

@@ -106,6 +106,8 @@ def _resized(method: Method, profile: Profile) -> Method:
 
 
 def _changed(term: Term, changes: dict[str, float]) -> Term:
-    """Replace the fields that a term has."""
+    """Replace the window of a term that has one."""
+    if not hasattr(term, "radius"):
+        return term
     known = {name: value for name, value in changes.items() if hasattr(term, name)}
     return replace(term, **known) if known else term  # type: ignore[type-var]

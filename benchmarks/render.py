@@ -72,7 +72,8 @@ def markdown_table(frame: pd.DataFrame) -> str:
 
 
 def _cell_text(text: object) -> str:
-    return str(text).replace("|", r"\|").replace("\n", "<br>")
+    safe = str(text).replace("\\", r"\\").replace("|", r"\|").replace("<", "&lt;")
+    return safe.replace("\n", "<br>")
 
 
 def _caption(table: Table, runs: pd.DataFrame, scheme: str) -> str:

@@ -92,8 +92,8 @@ def paired(one: "pd.Series[float]", other: "pd.Series[float]") -> Paired:
     """Compare two rows by Wilcoxon's signed-rank test over patients, two-sided.
 
     Differences ``one - other`` are taken where both have a value, and averaged within a patient.
-    Zero differences keep their ranks (Pratt, JASA 1959). The p-value is exact for few patients
-    and without ties, normal otherwise (scipy's "auto"). It is NaN without a patient, and 1 where
+    Zero differences keep their ranks (Pratt, JASA 1959). The p-value is exact or by permutation for
+    few patients, normal otherwise (scipy's "auto"). It is NaN without a patient, and 1 where
     all differences are zero.
 
     Args:
@@ -166,11 +166,15 @@ def cliques(mean: Sequence[float], critical: float) -> list[tuple[float, float]]
     Example:
         >>> cliques([1.0, 1.4, 2.1, 4.0], 1.2)
         [(1.0, 2.1)]
+        >>> cliques([1.5, 1.5], 0.1)
+        [(1.5, 1.5)]
     """
     ordered = sorted(mean)
     spans: list[tuple[float, float]] = []
-    for first in ordered:
-        last = max(other for other in ordered if other - first <= critical)
-        if last > first and (not spans or last > spans[-1][1]):
-            spans.append((first, last))
+    reached = 0
+    for place, first in enumerate(ordered):
+        last = max(i for i, other in enumerate(ordered) if other - first <= critical)
+        if last > place and (not spans or last > reached):
+            spans.append((first, ordered[last]))
+            reached = last
     return spans

@@ -9,10 +9,11 @@ from torch import Tensor
 from tests.runs import CPU, tiny
 from weakseg.data.dataset import Dataset
 from weakseg.data.splits import split
+from weakseg.losses import Entropy, PartialCE
 from weakseg.method import FirstStage, Method
 from weakseg.models import Network
 from weakseg.results import read_csv
-from weakseg.strategies import Companion, Task, TrainingSlices, predict_slices
+from weakseg.strategies import Companion, PacingPseudo, Task, TrainingSlices, predict_slices
 from weakseg.train import fit_and_test
 from weakseg.types import IGNORE_INDEX, Batch, Output, Share
 
@@ -112,3 +113,32 @@ def test_predicting_slices_averages_full_heads_and_leaves_the_network_as_it_was(
     expected = (torch.cat([image, -image], dim=1).softmax(1) + 0.5) / 2
     assert torch.allclose(probs, expected)
     assert network.training
+
+
+def test_a_first_stage_has_no_other_supervision_and_no_stage_before_it(phantom: Dataset) -> None:
+    plain = tiny(phantom, label="pCE").method
+    dense = replace(plain, supervision="dense")
+    with pytest.raises(ValueError, match="the same supervision"):
+        replace(plain, first=FirstStage(method=dense, pseudo_labels=Everything()))
+
+
+def test_a_strategy_cannot_take_the_name_of_a_loss(
+    phantom: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    losses = (PartialCE(), Entropy())
+    with pytest.raises(ValueError, match="share \\['entropy'\\]"):
+        fit(Method(losses=losses, strategy=PacingPseudo()), phantom, cache, tmp_path)
+
+
+def test_cases_without_a_reference_are_told_before_training(
+    phantom: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    run = tiny(phantom, label="pCE", steps=2, interval=2)
+    parts = split(run.scheme, phantom.cases, run.fold)
+    bare = tuple(case._replace(reference=None) for case in parts.test)
+    with pytest.raises(ValueError, match="have no reference: patient"):
+        fit_and_test(
+            run.method, run.budget, phantom, replace(parts, test=bare),
+            seed=0, out=tmp_path, cache=cache, compute=CPU,
+        )  # fmt: skip
+    assert not (tmp_path / "curve.csv").exists()

@@ -27,6 +27,10 @@ class Method:
     def __post_init__(self) -> None:
         if not self.losses:
             raise ValueError("a method needs at least one loss term")
+        if self.first is not None:
+            before = self.first.method
+            if before.first is not None or before.supervision != self.supervision:
+                raise ValueError("a first stage has no stage before it, and the same supervision")
 
     @property
     def layers(self) -> tuple[str, ...]:

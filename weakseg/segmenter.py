@@ -50,6 +50,11 @@ class Segmenter(lightning.LightningModule):
         super().__init__()
         self.network, self.objective, self.optim = network, objective, optim
         self.companion = companion
+        own = {term.name for term in objective.terms}
+        if companion is not None and own & companion.weights.keys():
+            raise ValueError(
+                f"a loss and a strategy share {sorted(own & companion.weights.keys())}"
+            )
         self.steps, self.seed, self.classes = steps, seed, classes
         self.dice: dict[int, dict[str, Tensor]] = {VALIDATION: {}, TEST: {}}
         self.statistics: list[dict[str, float]] = []

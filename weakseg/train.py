@@ -86,6 +86,7 @@ def fit_and_test(
     source = resident(dataset, budget.grid, cache)
     job = _Job(dataset, source, split, seed, cache, compute, loggers, parent)
     label: np.ndarray = labels_of(method.supervision, dataset, source, budget.grid, cache)
+    _check_references(split, method.supervision == "dense")
     recorder = Recorder(out, parent=job.watched)
     second = budget
     if method.first is not None:
@@ -165,6 +166,17 @@ def _task(budget: Budget, job: _Job) -> Task:
         slices=len(job.source.rows(job.split.train)),
         size=(budget.grid.size,) * 2,
     )
+
+
+def _check_references(split: Split, dense: bool) -> None:
+    """Say before training, not after, that cases cannot be scored or learnt from."""
+    needed = (*split.val, *split.test, *(split.train if dense else ()))
+    without = [case.name for case in needed if case.reference is None]
+    if without:
+        raise ValueError(
+            f"{len(without)} cases to {'learn densely from, ' if dense else ''}validate or test on "
+            f"have no reference: {', '.join(without[:5])}"
+        )
 
 
 def _check_labels(label: np.ndarray, job: _Job) -> None:

@@ -7,13 +7,17 @@ from benchmarks.tables.methods import DENSE, SCRIBBLE
 from weakseg.data.augment import Augment
 from weakseg.data.sources.chaos import CLASSES
 from weakseg.data.strong_augment import StrongAugment
+from weakseg.strategies import CycleMix, ShapePU
 
 
 def unmirrored(row: Row) -> Row:
-    """Return a row whose own augmentation, if it has one, does not swap left and right."""
-    if row.method.augment is None:
-        return row
-    return replace(row, method=replace(row.method, augment=StrongAugment(mirror=False)))
+    """Return a row whose own augmentation and second views do not swap left and right."""
+    method = row.method
+    if isinstance(method.augment, StrongAugment):
+        method = replace(method, augment=replace(method.augment, mirror=False))
+    if isinstance(method.strategy, (CycleMix, ShapePU)):
+        method = replace(method, strategy=replace(method.strategy, mirror=False))
+    return replace(row, method=method)
 
 
 CHAOS = Table(

@@ -8,7 +8,7 @@ from benchmarks.profiles import PROFILES, Pairs, Profile
 from benchmarks.spec import Plan, Row, Table
 from benchmarks.tables import TABLES
 from weakseg.config import override
-from weakseg.losses import PartialCE
+from weakseg.losses import PartialCE, TreeEnergy
 from weakseg.method import FirstStage
 from weakseg.models import Affinity
 
@@ -101,6 +101,13 @@ def test_a_profile_sizes_the_network_and_the_windows_of_terms_and_attention() ->
     similarity: Any = terms["attentive_similarity"]
     assert (crf.radius, crf.sigma_xy, crf.sigma_intensity) == (4, 4.5, 0.1)
     assert (similarity.radius, similarity.sigma) == (4, 4.5)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_sigma_that_is_no_window_stays(name: str) -> None:
+    (term,) = (t for t in plan(row=BY_LABEL["tree energy"], profile=PROFILES[name]).method.losses
+               if t.name == "tree_energy")  # fmt: skip
+    assert term == TreeEnergy()
 
 
 def test_windows_of_a_row_without_attention_are_sized_too() -> None:

@@ -12,6 +12,10 @@ from weakseg.config import identity
 from weakseg.data.dataset import Dataset, Sample
 from weakseg.data.grid import Grid, Window
 from weakseg.data.resident import Resident
+from weakseg.types import IGNORE_INDEX
+
+_VERSION = 1
+"""Raised when a fix changes what a supervision makes, as is the ``version`` of its rows."""
 
 
 class Supervision(Protocol):
@@ -46,7 +50,9 @@ def labels_of(
     """
     if isinstance(supervision, str):
         return {"scribble": source.scribble, "dense": source.reference}[supervision]
-    keys = {"content": dataset.content, "grid": grid, "supervision": supervision, "layout": 1}
+    keys = {
+        "content": dataset.content, "grid": grid, "supervision": supervision, "layout": _VERSION,
+    }  # fmt: skip
     entry = cache / f"labels-{identity(keys)}.npy"
     if not entry.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -61,17 +67,16 @@ def labels_of(
 def _make(
     supervision: Supervision, dataset: Dataset, source: Resident, grid: Grid, entry: Path
 ) -> None:
-    """Write the labels aside and rename, so that an entry is whole or absent."""
-    made = np.concatenate(
-        [
-            supervision.labels(dataset.load(case), grid, source.where[case.name].window, case.name)
-            for case in dataset.cases
-        ]
-    )
-    if made.shape != source.scribble.shape or made.dtype != np.uint8:
-        raise ValueError(
-            f"{supervision} must make uint8 {source.scribble.shape}, got {made.dtype} {made.shape}"
-        )
+    """Write the labels aside and rename, so that an entry is whole or absent.
+
+    Cases without a scribble, such as those to validate and test on, get none.
+    """
+    made = np.full(source.scribble.shape, IGNORE_INDEX, np.uint8)
+    for case in dataset.cases:
+        if case.scribble is not None:
+            at = source.where[case.name]
+            labels = supervision.labels(dataset.load(case), grid, at.window, case.name)
+            made[at.start : at.stop] = labels
     written = entry.with_suffix(".tmp.npy")
     np.save(written, made)
     os.replace(written, entry)

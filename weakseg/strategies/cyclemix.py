@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from weakseg.config import LATER
 from weakseg.losses.terms import check_weight
 from weakseg.models import Network
 from weakseg.strategies.pseudo_labels import largest_components
@@ -31,6 +32,7 @@ class CycleMix:
     consistency_weight: float = 0.1
     shape_weight: float = 0.1
     mix: PuzzleMix = field(default_factory=PuzzleMix)
+    mirror: bool = field(default=True, metadata=LATER)
 
     def __post_init__(self) -> None:
         for weight in (self.mixed_weight, self.consistency_weight, self.shape_weight):
@@ -51,14 +53,14 @@ class Mixer(Companion):
             "shape": config.shape_weight,
         }
         super().__init__(weights)
-        self.mix = config.mix
+        self.mix, self.mirror = config.mix, config.mirror
 
     def terms(self, network: Network, out: Output, batch: Batch) -> dict[str, Share]:
         """Return the terms of the mixtures and of the shapes."""
         probs = out.logits.float().softmax(dim=1)
         partner = torch.randperm(len(probs)).to(probs.device)
         mask = self.mix.masks(saliency(network, batch), batch.image, partner)
-        view = random_view(batch.image)
+        view = random_view(batch.image, mirror=self.mirror)
         mixture = mask * batch.image + (1 - mask) * batch.image[partner]
         logits = view.back(network(channels_last(view.show(mixture))).logits).float()
         label = view.hide(batch.label), view.hide(batch.label[partner])

@@ -3,11 +3,12 @@
 Zhang and Zhuang, MICCAI 2022.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from weakseg.config import LATER
 from weakseg.losses import PartialCE
 from weakseg.losses.terms import check_weight
 from weakseg.models import Network
@@ -29,6 +30,7 @@ class ShapePU:
     consistency_weight: float = 0.05
     unlabelled_weight: float = 1.0
     iterations: int = 5
+    mirror: bool = field(default=True, metadata=LATER)
 
     def __post_init__(self) -> None:
         for weight in (self.view_weight, self.consistency_weight, self.unlabelled_weight):
@@ -51,12 +53,12 @@ class PositiveUnlabelled(Companion):
             "positive_unlabelled": config.unlabelled_weight,
         }
         super().__init__(weights)
-        self.iterations = config.iterations
+        self.iterations, self.mirror = config.iterations, config.mirror
 
     def terms(self, network: Network, out: Output, batch: Batch) -> dict[str, Share]:
         """Return the terms of the view and of the unlabelled pixels."""
         probs = out.logits.float().softmax(dim=1)
-        view = random_view(batch.image)
+        view = random_view(batch.image, mirror=self.mirror)
         shown = network(channels_last(view.show(batch.image)))
         logits = view.back(shown.logits)
         seen = ~view.cut

@@ -44,8 +44,11 @@ class View(NamedTuple):
         return label.masked_fill(self.cut[:, 0], IGNORE_INDEX)
 
 
-def random_view(image: Tensor, cutout: float = CUTOUT) -> View:
-    """Draw a view of square images float [B, M, S, S] from torch's generator."""
+def random_view(image: Tensor, cutout: float = CUTOUT, *, mirror: bool = True) -> View:
+    """Draw a view of square images float [B, M, S, S] from torch's generator.
+
+    ``mirror`` is to be off where left and right are different classes.
+    """
     batch, size = len(image), image.shape[-1]
     side = max(1, round(cutout * size))
     corner = torch.randint(size - side + 1, (batch, 2))
@@ -53,7 +56,7 @@ def random_view(image: Tensor, cutout: float = CUTOUT) -> View:
     inside = (line >= corner[..., None]) & (line < corner[..., None] + side)  # [B, 2, S]
     cut = inside[:, 0, :, None] & inside[:, 1, None, :]
     turns, mirrored = int(torch.randint(4, ())), bool(torch.randint(2, ()))
-    return View(turns, mirrored, cut[:, None].to(image.device))
+    return View(turns, mirrored and mirror, cut[:, None].to(image.device))
 
 
 def cosine_distance(one: Tensor, other: Tensor) -> Tensor:

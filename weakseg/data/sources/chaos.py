@@ -2,7 +2,8 @@
 
 Images. One folder of DICOM files a series, read by :mod:`weakseg.data.sources.dicom`: slices are
 ordered by position, and the distance between them is that of their positions. SliceThickness
-contradicts it in these data. MR values are as stored, CT is clipped to ``WINDOW``.
+contradicts it in these data. MR values are rescaled where the file says how, CT is clipped to
+``WINDOW``.
 
 References. PNG n of a folder ``Ground`` belongs to DICOM file n, both in the order of names, as in
 the organisers' evaluation code; the numbers themselves may differ (in T1DUAL they are those of

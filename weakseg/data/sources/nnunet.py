@@ -189,10 +189,11 @@ def _classes(path: Path, labels: dict[str, Any]) -> tuple[tuple[str, ...], bool]
         labels = {str(name): int(i) for i, name in labels.items()}
     wrong = [name for name, i in labels.items() if type(i) is not int or i < 0]
     ids = {i: name for name, i in labels.items() if name not in wrong}
-    if wrong or len(ids) < count or "background" in (ids[i] for i in ids if i):
+    taken = {"background", "mean", "all"} & {name for i, name in ids.items() if i}
+    if wrong or len(ids) < count or taken:
         raise ValueError(
             f"{path}: labels are {labels}; expected different names with an id each, from 0 for "
-            "the background"
+            "the background, and no class called background, mean or all"
         )
     last = max(ids, default=0)
     missing = sorted(set(range(last + 1)) - ids.keys())

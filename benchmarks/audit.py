@@ -168,18 +168,13 @@ def _cases(runs: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Found]:
 
 def _complete(cases: pd.DataFrame) -> Iterator[Found]:
     """All runs of a fold score the same cases and classes at every selection; no patient twice."""
-    scored = cases.assign(scored=list(zip(cases["case"], cases["class"], strict=True)))
+    scored = cases.assign(scored=cases["case"] + "/" + cases["class"])
     for (scheme, fold), group in scored.groupby(["scheme", "fold"]):
         for (split, selection), part in group.groupby(["split", "selection"]):
             sets = part.groupby("run")["scored"].agg(frozenset)
             if sets.nunique() > 1 or len(sets) < group["run"].nunique():
-                yield (
-                    "error",
-                    (
-                        f"the runs of {scheme}, fold {fold} have different {split} cases or classes "
-                        f"at {selection}"
-                    ),
-                )
+                where = f"{scheme}, fold {fold}, {split}, {selection}"
+                yield "error", f"the runs of {where} have different cases or classes"
         patients = group.groupby("split")["patient"].agg(set)
         both = patients.get("val", set()) & patients.get("test", set())
         if both:

@@ -50,11 +50,10 @@ class Segmenter(lightning.LightningModule):
         super().__init__()
         self.network, self.objective, self.optim = network, objective, optim
         self.companion = companion
-        own = {term.name for term in objective.terms}
-        if companion is not None and own & companion.weights.keys():
-            raise ValueError(
-                f"a loss and a strategy share {sorted(own & companion.weights.keys())}"
-            )
+        theirs = companion.weights.keys() if companion is not None else set()
+        twice = sorted({term.name for term in objective.terms} & theirs)
+        if twice:
+            raise ValueError(f"a loss and a strategy share {twice}")
         self.steps, self.seed, self.classes = steps, seed, classes
         self.dice: dict[int, dict[str, Tensor]] = {VALIDATION: {}, TEST: {}}
         self.statistics: list[dict[str, float]] = []

@@ -166,7 +166,7 @@ def test_runs_tested_on_different_cases_are_found(results: Path) -> None:
         return "\n".join([header, *kept]) + "\n"
 
     edit(folder(results) / "cases.csv", fewer)
-    assert "have different test cases or classes at last" in texts(looked_at(results))
+    assert "fold 1, test, last have different cases or classes" in texts(looked_at(results))
 
 
 def test_a_folder_of_no_table_is_found(results: Path) -> None:

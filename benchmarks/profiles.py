@@ -65,7 +65,8 @@ class Profile:
     def of(self, table: Table) -> "Profile":
         """Return the profile for a table: its steps, field of view and augmentation."""
         budget, factor = self.budget, FIELD / (table.field or FIELD)
-        interval = max(1, round(budget.interval * table.effort))
+        short = budget.grid.spacing is not None
+        interval = max(1, round(budget.interval * (table.effort if short else 1)))
         steps = interval * (budget.steps // budget.interval)
         grid = budget.grid
         if grid.spacing is not None:

@@ -86,7 +86,7 @@ class Table:
     Without ``classes`` they are those of the data; see :meth:`of`. ``source`` names the data;
     ``plan`` the split schemes with all their folds, of which a profile takes its part; ``field``
     is the side of the central square that grids of short profiles cover, mm, None for the whole
-    slice; ``effort`` is the share of a profile's steps that data of this size get; ``augment`` is
+    slice; ``effort`` the share of a short profile's steps that these data get; ``augment`` is
     done to the slices of rows that bring no augmentation of their own; ``references`` are the
     rows that the others are compared with; ``default`` the rows that the shortest profile
     computes unless asked for more, none for all of them.

@@ -27,7 +27,7 @@ CHAOS = Table(
     source="chaos-t1",
     plan=(("chaos", (1, 2, 3)),),
     field=352.0,
-    effort=0.5,
+    effort=2.0,  # small organs are learnt last
     augment=Augment(right_angle=0.0),  # as released: left and right are different classes
     references=("full supervision", "AttenScribble"),
     default=(

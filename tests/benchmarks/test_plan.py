@@ -136,6 +136,8 @@ def test_a_smaller_data_set_gets_its_share_of_the_steps_and_as_many_evaluations(
     assert (budget.steps, budget.interval) == (400, 100)
     budget = plan(replace(ACDC, effort=0.4), TINY).budget
     assert (budget.steps, budget.interval) == (2, 1)
+    budget = plan(replace(ACDC, effort=0.4), PROFILES["paper"]).budget
+    assert budget == PROFILES["paper"].budget
 
 
 def test_a_wider_field_has_wider_pixels_and_windows_of_the_same_size_in_mm() -> None:

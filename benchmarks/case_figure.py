@@ -89,7 +89,10 @@ def draw_cases(
         _draw_case(axes, table, predictions, Volumes(*load(case)))
         for row, ax in zip(rows, axes[3:], strict=False):
             value = scores[case].get(row, float("nan"))
-            ax.set_xlabel(f"volume Dice {value:.3f}" if value == value else NOTHING, fontsize=9)
+            seeds = done.loc[done["row"] == row, "seed"].nunique()
+            of = f"\nmean of {seeds} seeds, first shown" if seeds > 1 else ""
+            text = f"volume Dice {value:.3f}{of}" if value == value else NOTHING
+            ax.set_xlabel(text, fontsize=9 if seeds == 1 else 7.5)
     _legend(figure, table.classes)
     return figure
 

@@ -61,8 +61,9 @@ def dispatch(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     stopped = False
     try:
+        display = Display(runs, root, console, guess)  # before anything can finish
         _start(workers)
-        with Display(runs, root, console, guess) as display:
+        with display:
             while any(worker.is_alive() for worker in workers):
                 display.update()
                 time.sleep(0.5)

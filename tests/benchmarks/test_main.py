@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.audit import FILES
+from benchmarks.tables import TABLES
 from weakseg.results import read_csv
 
 ROWS = "pCE; AttenScribble"
@@ -67,20 +69,20 @@ def test_f02_a_terminated_command_says_75_goes_on_and_then_finds_nothing_to_do(
     runs = tmp_path / "home" / "runs"
     until(lambda: any(runs.glob("*/run.json")), process)
     process.send_signal(signal.SIGTERM)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=300)
     assert process.returncode == 75, printed
     assert "the same command goes on from here" in printed
     assert not (tmp_path / "results").exists()
 
     process = launch(tmp_path)
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
     assert "writing a phantom" not in printed
     folder = tmp_path / "results" / "acdc" / "phantom-tiny"
     assert f"table:   {folder / 'table.md'}" in printed
-    for name in ("runs.csv", "cases.csv", "curves.csv", "values.csv", "table.md", "table.tex"):
-        assert (folder / name).stat().st_size > 0
-    assert {path.name for path in (folder / "figures").iterdir()} == {"cases.png", "curves.png"}
+    assert all((folder / name).stat().st_size > 0 for name in FILES)
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    assert figures == {"cases.png", "curves.png", "ranks.png"}
     found = read_csv(folder / "runs.csv")
     assert set(found["row"]) == {"pCE", "AttenScribble"}
     assert set(found["status"]) == {"done"}
@@ -94,14 +96,16 @@ def test_f02_a_terminated_command_says_75_goes_on_and_then_finds_nothing_to_do(
     assert {path: path.stat().st_mtime_ns for path in runs.glob("*/values.csv")} == before
     assert {path: path.read_bytes() for path in files} == files
 
-    code, printed = command("status", "acdc", "--home", str(tmp_path / "home"))
+    code, printed = command("status", "--table", "acdc", "--home", str(tmp_path / "home"))
     assert code == 0
-    assert [line.split()[-2] for line in printed.splitlines()[1:]] == ["done", "done"]
+    assert [line.split()[-2] for line in printed.splitlines()[2:]] == ["done", "done"]
     assert all(name in printed for name in ("pCE", "AttenScribble", "stratified", "tiny"))
 
     (folder / "table.md").unlink()
-    code, printed = command("render", "acdc", "--results", str(tmp_path / "results"))
-    assert (code, printed.split()) == (0, ["rendered", str(folder / "table.md")])
+    code, printed = command("render", "--table", "acdc", "--results", str(tmp_path / "results"))
+    index = tmp_path / "results" / "README.md"
+    assert code == 0
+    assert printed.split() == ["rendered", str(folder / "table.md"), "rendered", str(index)]
     assert (folder / "table.md").read_bytes() == files[folder / "table.md"]
 
 
@@ -153,4 +157,6 @@ def test_a_shard_without_runs_has_nothing_to_do(tmp_path: Path, command: Command
 
 
 def test_status_before_the_first_run(tmp_path: Path, command: Command) -> None:
-    assert command("status", "acdc", "--home", str(tmp_path)) == (0, "no runs yet\n")
+    code, printed = command("status", "--home", str(tmp_path))
+    assert code == 0
+    assert printed.count("no runs yet") == len(TABLES)

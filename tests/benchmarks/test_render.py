@@ -64,7 +64,7 @@ def test_each_split_scheme_has_its_section_and_says_what_it_tests(into: Path) ->
     text = render(table(), *frames(into))
     five, stratified = text.index("## Split five_fold"), text.index("## Split stratified")
     assert "one disease group unseen in training" in text[five:stratified]
-    assert "balanced over the disease groups" in text[stratified:]
+    assert "balanced over the groups of patients" in text[stratified:]
     assert "DCM 2, HCM 1, MINF 1" in text[five:stratified]
 
 

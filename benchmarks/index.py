@@ -22,6 +22,8 @@ _COLUMNS: Final = (
 def index(tables: Mapping[str, Table], results: Path) -> str:
     """Return ``results/README.md`` as Markdown: every results folder of every table.
 
+    Folders of the profile ``tiny`` are left out, since its numbers mean nothing.
+
     Args:
         tables: the tables by name.
         results: the folder that holds one folder for each table.
@@ -36,6 +38,7 @@ def index(tables: Mapping[str, Table], results: Path) -> str:
     for table in tables.values():
         name = table.name
         folders = sorted(path.parent for path in (results / name).glob("*/runs.csv"))
+        folders = [folder for folder in folders if "-tiny" not in folder.name]
         lines = [line for folder in folders for line in _lines(table, folder)]
         if not lines:
             continue

@@ -75,3 +75,10 @@ def test_nothing_finished_is_listed_with_dashes(tmp_path: Path) -> None:
     line = next(s for s in index({"rings": table()}, tmp_path).splitlines() if "[real" in s)
     assert "0 of 3" in line
     assert line.rstrip("| ").endswith("–")  # noqa: RUF001
+
+
+def test_a_few_steps_are_no_result(tmp_path: Path) -> None:
+    written(tmp_path, "real-cpu")
+    before = index({"rings": table()}, tmp_path)
+    written(tmp_path, "phantom-tiny", data="phantom", profile="tiny")
+    assert index({"rings": table()}, tmp_path) == before

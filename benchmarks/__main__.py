@@ -1,7 +1,6 @@
 """Command line: ``python -m benchmarks {run,status,render,audit}``."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +19,7 @@ from benchmarks.progress import clock
 from benchmarks.publish import known_runs, publish, rerender, write_index
 from benchmarks.runner import PREEMPTED
 from benchmarks.source import dataset
-from benchmarks.spec import Table
+from benchmarks.spec import Plan, Table
 from benchmarks.tables import TABLES
 from weakseg.config import Compute
 from weakseg.data.dataset import Dataset
@@ -76,8 +75,7 @@ def run(
     console = Console(soft_wrap=True)
     chosen_table = TABLES[table]
     name, why = pick_profile(profile, data)
-    budget = PROFILES[name]
-    budget = replace(budget, seeds=numbers(seeds, "--seeds") or budget.seeds)
+    budget = PROFILES[name].seeded(numbers(seeds, "--seeds"))
     wanted = chosen(chosen_table, rows, budget.subset)
     plan = planned(budget.plan(chosen_table), scheme, numbers(folds, "--folds"))
     part, parts = parse_shard(shard)
@@ -93,12 +91,9 @@ def run(
     compute, jobs = resolved(compute, jobs, len(left))
     code = 0
     if left:
-        costs = {row.label: row.cost for row in wanted}
-        guess = seconds_for(left, costs, source, jobs, compute)
-        folds_told = ", ".join(f"{scheme} {folds}" for scheme, folds in plan)
-        console.print(
-            f"  {kind} data, {folds_told}; {len(left)} of {len(todo)} runs to do, {jobs} at once"
-        )
+        guess = seconds_for(left, {row.label: row.cost for row in wanted}, source, jobs, compute)
+        todo_told = f"{len(left)} of {len(todo)} runs to do, {jobs} at once"
+        console.print(f"  {kind} data, {told(plan)}; {todo_told}")
         more = len(chosen_table.rows) - len(wanted) if rows == "default" else 0
         foretell(guess, more, root, console)
         code = dispatch(
@@ -110,6 +105,11 @@ def run(
         write_index(TABLES, results)
         console.print(f"table:   {folder / 'table.md'}\npage:    {folder / 'table.html'}")
     sys.exit(code)
+
+
+def told(plan: Plan) -> str:
+    """Return split schemes and their folds in words."""
+    return ", ".join(f"{scheme} {folds}" for scheme, folds in plan)
 
 
 def introduce(table: Table, profile: Profile, why: str, console: Console) -> None:

@@ -8,9 +8,9 @@ from typing import Final
 import pandas as pd
 
 from benchmarks.scores import of_row, per_case
-from benchmarks.spec import Column, Metric, Selection
+from benchmarks.spec import Column, Metric
 from benchmarks.statistics import Interval, interval
-from weakseg.results import Group, summarise
+from weakseg.results import Group, Selection, summarise
 
 NOTHING: Final = "–"  # noqa: RUF001 (the en dash is what a table shows where nothing ran)
 MINUS: Final = "\N{MINUS SIGN}"

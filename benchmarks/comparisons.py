@@ -9,11 +9,11 @@ from benchmarks.blocks import Block, Grid, Heading, Picture, Text
 from benchmarks.cells import MINUS, NOTHING, Results, cell, frame, heading, signed
 from benchmarks.collect import DONE
 from benchmarks.scores import by_patient, complete, finished
-from benchmarks.spec import Column, Selection, Table
+from benchmarks.spec import Column, Table
 from benchmarks.statistics import LEVEL, Paired, Ranks, cliques, correct, paired, ranks
-from weakseg.results import Group, pool
+from weakseg.results import Group, Selection, pool
 
-SELECTIONS: Final[dict[Selection, str]] = {
+CHOICES: Final[dict[Selection, str]] = {
     "last": "last step",
     "best-val": "best on validation",
     "best-test": "best on test (optimistic)",
@@ -126,13 +126,13 @@ def checkpoints(table: Table, results: Results) -> list[Block]:
     body, gains = [], {}
     rows = finished(results.runs, labels(table))
     for row in rows:
-        last, val, test = (results.pooled(row, MEAN_DICE, s) for s in SELECTIONS)
+        last, val, test = (results.pooled(row, MEAN_DICE, s) for s in CHOICES)
         shown = [cell(group, MEAN_DICE) for group in (last, val, test)]
         gains[row] = (val.value - last.value, test.value - last.value)
         body.append([*shown, *map(signed, gains[row])])
     if not rows:
         return []
-    columns = [*SELECTIONS.values(), f"validation {MINUS} last", f"test {MINUS} last"]
+    columns = [*CHOICES.values(), f"validation {MINUS} last", f"test {MINUS} last"]
     return [
         Heading("Choice of the checkpoint: mean Dice", 3),
         Text(

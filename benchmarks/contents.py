@@ -21,7 +21,7 @@ from benchmarks.cells import (
 )
 from benchmarks.collect import DONE
 from benchmarks.comparisons import (
-    SELECTIONS,
+    CHOICES,
     checkpoints,
     comparisons,
     labels,
@@ -30,8 +30,9 @@ from benchmarks.comparisons import (
     times,
 )
 from benchmarks.scores import finished
-from benchmarks.spec import Column, Metric, Reported, Selection, Table
+from benchmarks.spec import Column, Metric, Reported, Table
 from benchmarks.statistics import FEWEST, LEVEL, RESAMPLES
+from weakseg.results import Selection
 
 HD95: Final = {
     "pooled": "95th percentile of the pooled surface distances of both directions (medpy)",
@@ -108,7 +109,7 @@ def _header(table: Table, results: Results, parts: dict[str, Results]) -> Block:
         f"Data: {data}; content {', '.join(c[:12] for c in unique(runs['content'])) or NOTHING}",
         f"Profile: {listed(runs['profile'])}; {listed(runs['steps'])} optimisation steps per run",
         f"Split: {'; '.join(extents)}",
-        f"Checkpoint of the headline numbers: {SELECTIONS[protocol.selection]}",
+        f"Checkpoint of the headline numbers: {CHOICES[protocol.selection]}",
         f"Empty masks: {_EMPTY[protocol.empty]}",
         f"HD95: {HD95['pooled']}; all distances in mm, per volume",
         f"Interpolation: {protocol.interpolation}",

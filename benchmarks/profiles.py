@@ -62,15 +62,18 @@ class Profile:
         first = tuple((scheme, folds[:1]) for scheme, folds in table.plan)
         return first if self.folds == "first" else first[-1:]
 
+    def seeded(self, seeds: tuple[int, ...]) -> "Profile":
+        """Return the profile with other seeds, unless none are given."""
+        return replace(self, seeds=seeds) if seeds else self
+
     def of(self, table: Table) -> "Profile":
         """Return the profile for a table: its steps, field of view and augmentation."""
         budget, factor = self.budget, FIELD / (table.field or FIELD)
-        short = budget.grid.spacing is not None
-        interval = max(1, round(budget.interval * (table.effort if short else 1)))
-        steps = interval * (budget.steps // budget.interval)
-        grid = budget.grid
+        interval, grid = budget.interval, budget.grid
         if grid.spacing is not None:
+            interval = max(1, round(interval * table.effort))
             grid = replace(grid, spacing=grid.spacing / factor if table.field else None)
+        steps = interval * (budget.steps // budget.interval)
         pairs = self.pairs and (self.pairs if factor == 1 else self.pairs.scaled(factor))
         budget = replace(budget, grid=grid, steps=steps, interval=interval, augment=table.augment)
         return replace(self, pairs=pairs, budget=budget)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -123,8 +122,9 @@ def expected(
     table: Table, profile: str, data: str, content: str, scheme: Scheme, fold: int, seed: int
 ) -> dict[str, str]:
     """Return the runs that the table's rows make of one fold and seed: label by run."""
-    seeded = replace(PROFILES[profile], seeds=(seed,))
-    made = runs(table, seeded, table.rows, data, content, ((scheme, (fold,)),))
+    made = runs(
+        table, PROFILES[profile].seeded((seed,)), table.rows, data, content, ((scheme, (fold,)),)
+    )
     return {run.id: run.row for run in made}
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from benchmarks.blocks import Block, Grid, Heading, Items, Picture, Text
 from benchmarks.cells import NOTHING, Results, grid, listed, schemes_of
-from benchmarks.comparisons import SELECTIONS, labels
+from benchmarks.comparisons import CHOICES, labels
 from benchmarks.contents import HD95, check_rows, contents
 from benchmarks.spec import Table
 
@@ -83,7 +83,7 @@ def _caption(table: Table, runs: pd.DataFrame, scheme: str) -> str:
     return (
         f"{table.title}. {data}, profile {listed(runs['profile'])}, split {scheme}, folds "
         f"{listed(part['fold'])}, seeds {listed(part['seed'])}, checkpoint: "
-        f"{SELECTIONS[table.protocol.selection]}. HD95: {HD95['pooled']}. "
+        f"{CHOICES[table.protocol.selection]}. HD95: {HD95['pooled']}. "
         "Mean ± standard deviation over test cases (n)."
     )
 

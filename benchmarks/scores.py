@@ -6,8 +6,7 @@ from typing import Final
 import pandas as pd
 
 from benchmarks.collect import DONE, case_means
-from benchmarks.spec import Selection
-from weakseg.results import COUNTS, METRICS
+from weakseg.results import COUNTS, METRICS, Selection
 
 CASE: Final = ("row", "fold", "patient", "case")
 """Levels of the index of scores."""

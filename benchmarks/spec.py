@@ -7,9 +7,9 @@ from typing import Literal
 from weakseg.data.augment import Augment, Augmentation
 from weakseg.data.splits import Scheme
 from weakseg.method import Method
+from weakseg.results import Selection
 
 Metric = Literal["dice", "hd95", "hd95_max", "assd", "missed", "spurious"]
-Selection = Literal["last", "best-val", "best-test"]
 Plan = tuple[tuple[Scheme, tuple[int, ...]], ...]
 
 

@@ -11,9 +11,12 @@ import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import pandas as pd
+
+Selection = Literal["last", "best-val", "best-test"]
+"""Whose weights are scored: those of the last step, or of the best one on a split."""
 
 METRICS: Final = ("dice", "hd95", "hd95_max", "assd")
 """Scores of a case; distances in mm."""

@@ -5,7 +5,7 @@ import signal
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 import lightning
 import numpy as np
@@ -28,14 +28,13 @@ from weakseg.losses import Objective
 from weakseg.method import Budget, FirstStage, Method
 from weakseg.models import Network, build
 from weakseg.recorder import Recorder, save_weights
-from weakseg.results import RUN_CASES, write_csv
+from weakseg.results import RUN_CASES, Selection, write_csv
 from weakseg.seeding import seed_from
 from weakseg.segmenter import Segmenter
 from weakseg.strategies import Task, predict_slices
 from weakseg.types import IGNORE_INDEX, Case
 
-SELECTIONS: Final = ("last", "best-val", "best-test")
-"""Weights that are scored: those of the last step, and of the best one on two splits."""
+SELECTIONS: Final = get_args(Selection)
 
 
 def build_network(method: Method, budget: Budget, dataset: Dataset, seed: int) -> Network:

@@ -2,17 +2,10 @@
 
 from dataclasses import replace
 
-from benchmarks.spec import Column, EvalProtocol, Reported, Table
-from benchmarks.tables.methods import DENSE, SCRIBBLE
+from benchmarks.spec import EvalProtocol, Reported, Table
+from benchmarks.tables.methods import DENSE, SCRIBBLE, columns
 
 CLASSES = ("RV", "MYO", "LV")
-COLUMNS = (
-    *(Column("dice", cls) for cls in (*CLASSES, "mean")),
-    Column("hd95", "mean"),
-    Column("assd", "mean"),
-    Column("missed", "all"),
-    Column("spurious", "all"),
-)
 FIVE_FOLD = "five folds of 20 patients, selection not stated"
 DMSPS_SPLIT = "70/15/15, its own split"
 MAAG_35 = "35 training patients of Valvano et al., 15 test"
@@ -74,7 +67,7 @@ ACDC = Table(
         "AttenScribble",
         "AttenScribble, weights 0.03",
     ),
-    columns=COLUMNS,
+    columns=columns(CLASSES),
     protocol=EvalProtocol(),
     rows=tuple(replace(row, reported=REPORTED.get(row.label, ())) for row in (*DENSE, *SCRIBBLE)),
 )

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from benchmarks.spec import EvalProtocol, Row, Table
-from benchmarks.tables.acdc import CLASSES, COLUMNS
-from benchmarks.tables.methods import ATTENSCRIBBLE, ATTENTION, PCE, SCRIBBLE
+from benchmarks.tables.acdc import CLASSES
+from benchmarks.tables.methods import ATTENSCRIBBLE, ATTENTION, PCE, SCRIBBLE, columns
 from weakseg.losses import AttentiveSimilarity, MaskedCRF, PartialCE
 from weakseg.method import Method
 from weakseg.models import Affinity, Attention
@@ -35,7 +35,7 @@ ACDC_ABLATION = Table(
     source="acdc",
     plan=(("five_fold", (1, 2, 3, 4, 5)), ("stratified", (1, 2, 3, 4, 5))),
     references=("AttenScribble",),
-    columns=COLUMNS,
+    columns=columns(CLASSES),
     protocol=EvalProtocol(),
     rows=(
         Row("pCE", PCE),

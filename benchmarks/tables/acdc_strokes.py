@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from benchmarks.spec import EvalProtocol, Row, Table
-from benchmarks.tables.acdc import CLASSES, COLUMNS
-from benchmarks.tables.methods import DENSE, SCRIBBLE
+from benchmarks.tables.acdc import CLASSES
+from benchmarks.tables.methods import DENSE, SCRIBBLE, columns
 from weakseg.data.shortened import Shortened
 
 METHODS = ("pCE", "pCE + masked CRF", "AttenScribble", "DMPLS")
@@ -26,7 +26,7 @@ ACDC_STROKES = Table(
     source="acdc",
     plan=(("stratified", (1, 2, 3, 4, 5)),),
     references=("full supervision",),
-    columns=COLUMNS,
+    columns=columns(CLASSES),
     protocol=EvalProtocol(),
     rows=(
         DENSE[0],

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from benchmarks.spec import Column, EvalProtocol, Row, Table
-from benchmarks.tables.methods import DENSE, SCRIBBLE
+from benchmarks.spec import EvalProtocol, Row, Table
+from benchmarks.tables.methods import DENSE, SCRIBBLE, columns
 from weakseg.data.augment import Augment
 from weakseg.data.sources.chaos import CLASSES
 from weakseg.data.strong_augment import StrongAugment
@@ -40,13 +40,7 @@ CHAOS = Table(
         "AttenScribble",
         "AttenScribble, weights 0.03",
     ),
-    columns=(
-        *(Column("dice", cls) for cls in (*CLASSES, "mean")),
-        Column("hd95", "mean"),
-        Column("assd", "mean"),
-        Column("missed", "all"),
-        Column("spurious", "all"),
-    ),
+    columns=columns(CLASSES),
     protocol=EvalProtocol(),
     rows=tuple(unmirrored(row) for row in (*DENSE, *SCRIBBLE)),
 )

@@ -7,7 +7,7 @@ own file.
 from dataclasses import replace
 from typing import Final
 
-from benchmarks.spec import Row
+from benchmarks.spec import Column, Row
 from weakseg.data.random_walker import RandomWalker
 from weakseg.data.strong_augment import StrongAugment
 from weakseg.losses import (
@@ -36,6 +36,18 @@ from weakseg.strategies import (
     Scribble2Label,
     ShapePU,
 )
+
+
+def columns(classes: tuple[str, ...]) -> tuple[Column, ...]:
+    """Return what every table shows: Dice of each class and their mean, distances, counts."""
+    return (
+        *(Column("dice", cls) for cls in (*classes, "mean")),
+        Column("hd95", "mean"),
+        Column("assd", "mean"),
+        Column("missed", "all"),
+        Column("spurious", "all"),
+    )
+
 
 ATTENTION: Final = Attention(layers=("encoder.2",))
 ATTENSCRIBBLE: Final = Method(

@@ -1,8 +1,8 @@
 """Every method that needs no dense labels on MSCMR, whose training part has strokes alone."""
 
 from benchmarks.spec import EvalProtocol, Table
-from benchmarks.tables.acdc import CLASSES, COLUMNS
-from benchmarks.tables.methods import SCRIBBLE
+from benchmarks.tables.acdc import CLASSES
+from benchmarks.tables.methods import SCRIBBLE, columns
 
 MSCMR = Table(
     name="mscmr",
@@ -23,7 +23,7 @@ MSCMR = Table(
         "AttenScribble",
         "AttenScribble, weights 0.03",
     ),
-    columns=COLUMNS,
+    columns=columns(CLASSES),
     protocol=EvalProtocol(),
     rows=SCRIBBLE,
 )

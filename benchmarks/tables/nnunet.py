@@ -1,7 +1,7 @@
 """Every method on any data set in nnU-Net's raw layout; the classes are those of the data."""
 
-from benchmarks.spec import Column, EvalProtocol, Table
-from benchmarks.tables.methods import DENSE, SCRIBBLE
+from benchmarks.spec import EvalProtocol, Table
+from benchmarks.tables.methods import DENSE, SCRIBBLE, columns
 
 NNUNET = Table(
     name="nnunet",
@@ -11,13 +11,7 @@ NNUNET = Table(
     plan=(("stratified", (1, 2, 3, 4, 5)),),
     field=None,
     references=("full supervision", "AttenScribble"),
-    columns=(
-        Column("dice"),
-        Column("hd95"),
-        Column("assd"),
-        Column("missed", "all"),
-        Column("spurious", "all"),
-    ),
+    columns=columns(()),
     protocol=EvalProtocol(),
     rows=(*DENSE, *SCRIBBLE),
 )

@@ -76,9 +76,23 @@ def transform(
     Returns:
         The image, 0 where it has no source, and the label, int64, ``outside`` there.
     """
-    theta = functional.pad(matrices.to(image.device), (0, 1))
-    where = functional.affine_grid(theta, list(image.shape), align_corners=False)
+    where = _places(image, matrices)
     turned = functional.grid_sample(image, where, mode="bilinear", align_corners=False)
-    shifted = (label[:, None].float() - outside).to(image.dtype)
+    return turned, _nearest(label, where, outside)
+
+
+def transform_label(label: Tensor, matrices: Tensor, outside: int = IGNORE_INDEX) -> Tensor:
+    """Apply :func:`transform` to a label alone."""
+    where = _places(label[:, None], matrices)
+    return _nearest(label, where, outside)
+
+
+def _places(image: Tensor, matrices: Tensor) -> Tensor:
+    theta = functional.pad(matrices.to(image.device), (0, 1))
+    return functional.affine_grid(theta, list(image.shape), align_corners=False)
+
+
+def _nearest(label: Tensor, where: Tensor, outside: int) -> Tensor:
+    shifted = (label[:, None].float() - outside).to(where.dtype)
     codes = functional.grid_sample(shifted, where, mode="nearest", align_corners=False)
-    return turned, (codes[:, 0].round() + outside).long()
+    return (codes[:, 0].round() + outside).long()

@@ -38,8 +38,8 @@ _MAAG_MORE: Final = (
     11, 83, 68, 75, 67, 16, 48, 66, 20, 15,
 )
 # The public training patients of CHAOS with MR; folds are consecutive parts of the list.
-_CHAOS: Final = (1, 2, 3, 5, 8, 10, 13, 15, 19, 20, 21, 22, 31, 32, 33, 34, 36, 37, 38, 39)
-_CHAOS_PER_FOLD: Final = 7
+CHAOS_PATIENTS: Final = (1, 2, 3, 5, 8, 10, 13, 15, 19, 20, 21, 22, 31, 32, 33, 34, 36, 37, 38, 39)
+CHAOS_PER_FOLD: Final = 7
 # fmt: on
 
 
@@ -138,8 +138,8 @@ def _five_fold(groups: dict[str, str], fold: int) -> set[str]:
 
 
 def _chaos(groups: dict[str, str], fold: int) -> set[str]:
-    places = {patient: _CHAOS.index(_number(patient, _CHAOS)) for patient in groups}
-    return {p for p, place in places.items() if place // _CHAOS_PER_FOLD == fold - 1}
+    places = {patient: CHAOS_PATIENTS.index(_number(patient, CHAOS_PATIENTS)) for patient in groups}
+    return {p for p, place in places.items() if place // CHAOS_PER_FOLD == fold - 1}
 
 
 def _stratified(groups: dict[str, str], fold: int) -> set[str]:

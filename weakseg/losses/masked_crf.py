@@ -55,7 +55,7 @@ def masked_crf(
         >>> masked_crf(probs, torch.zeros(1, 1, 8, 8), torch.zeros(1, 8, 8))
         tensor(0.)
     """
-    share = crf_share(
+    share = _share(
         probs,
         image,
         mask,
@@ -67,7 +67,7 @@ def masked_crf(
     return share.mean()
 
 
-def crf_share(
+def _share(
     probs: Tensor,
     image: Tensor,
     mask: Tensor,
@@ -187,12 +187,16 @@ class MaskedCRF:
         """Name of the term in logs, tables and overrides."""
         return "masked_crf"
 
+    def centres(self, batch: Batch) -> Tensor:
+        """Return bool [B, *S], the pixels whose windows count: those nobody annotated."""
+        return batch.label == IGNORE_INDEX
+
     def __call__(self, out: Output, batch: Batch) -> Share:
-        """Return the loss summed over pixels without annotation, and their number."""
-        return crf_share(
+        """Return the loss summed over the centres, and their number."""
+        return _share(
             full_precision(out.logits).softmax(1),
             batch.image,
-            batch.label == IGNORE_INDEX,
+            self.centres(batch),
             radius=self.radius,
             sigma_xy=self.sigma_xy,
             sigma_intensity=self.sigma_intensity,

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from weakseg.losses.partial_ce import PartialCE
-from weakseg.losses.partial_dice import one_hot, soft_dice
-from weakseg.losses.terms import check_weight, full_precision
+from weakseg.losses.terms import check_weight, full_precision, one_hot
 from weakseg.types import Batch, Output, Share
 
+_SMOOTH = 1e-5
 Targets = Literal["hard", "soft"]
 
 
@@ -81,8 +81,25 @@ class MixedPseudoLabels:
             mix = mix.view(-1, *[1] * (logs[0].ndim - 1))
             target = mix * logs[0].exp() + (1 - mix) * logs[1].exp()
         if self.targets == "hard":
-            hard = one_hot(target.argmax(dim=1), target.shape[1])
+            hard = one_hot(target.argmax(dim=1), target)
             each = torch.stack([soft_dice(log.exp(), hard) for log in logs]).mean(0)  # [B]
         else:
             each = torch.stack([-(target * log).sum(dim=1) for log in logs]).mean(0)  # [B, *S]
         return Share(each.sum(), each.new_tensor(each.numel()))
+
+
+def soft_dice(probs: Tensor, target: Tensor) -> Tensor:
+    """Return 1 - (2 sum p y + 1e-5) / (sum p^2 + sum y^2 + 1e-5), mean over classes.
+
+    The Dice loss of WSL4MIS, per sample instead of per batch.
+
+    Args:
+        probs: float [B, C, *S].
+        target: float [B, C, *S], one-hot or soft.
+
+    Returns:
+        float [B].
+    """
+    p, y = probs.flatten(2), target.flatten(2)
+    scale = p.square().sum(2) + y.square().sum(2) + _SMOOTH
+    return (1 - (2 * (p * y).sum(2) + _SMOOTH) / scale).mean(1)

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
-from weakseg.losses.terms import check_weight, full_precision
+from weakseg.losses.terms import check_weight, full_precision, one_hot
 from weakseg.types import IGNORE_INDEX, Batch, Output, Share
 
 _SMOOTH = 1e-5
@@ -27,8 +25,7 @@ def partial_dice(probs: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         The loss, float [B, C], 0 where the class is not drawn, and where it is, bool [B, C].
     """
     known = label != IGNORE_INDEX
-    drawn = functional.one_hot(label.where(known, 0), probs.shape[1]).movedim(-1, 1)
-    target = (drawn * known[:, None]).to(probs.dtype).flatten(2)  # [B, C, N]
+    target = (one_hot(label.where(known, 0), probs) * known[:, None]).flatten(2)  # [B, C, N]
     masked = (probs * known[:, None]).flatten(2)
     overlap = (masked * target).sum(2)
     loss = 1 - (2 * overlap + _SMOOTH) / (masked.sum(2) + target.sum(2) + _SMOOTH)
@@ -54,25 +51,3 @@ class PartialDice:
         """Return the sum over samples and drawn classes, and the number of such pairs."""
         loss, present = partial_dice(full_precision(out.logits).softmax(dim=1), batch.label)
         return Share(loss.sum(), present.sum().to(loss.dtype))
-
-
-def soft_dice(probs: Tensor, target: Tensor) -> Tensor:
-    """Return 1 - (2 sum p y + 1e-5) / (sum p^2 + sum y^2 + 1e-5), mean over classes.
-
-    The Dice loss of WSL4MIS, per sample instead of per batch.
-
-    Args:
-        probs: float [B, C, *S].
-        target: float [B, C, *S], one-hot or soft.
-
-    Returns:
-        float [B].
-    """
-    p, y = probs.flatten(2), target.flatten(2)
-    scale = p.square().sum(2) + y.square().sum(2) + _SMOOTH
-    return (1 - (2 * (p * y).sum(2) + _SMOOTH) / scale).mean(1)
-
-
-def one_hot(label: Tensor, classes: int) -> Tensor:
-    """Return float [B, C, *S] of a label int64 [B, *S] without ``IGNORE_INDEX``."""
-    return functional.one_hot(label, classes).movedim(-1, 1).to(torch.float32)

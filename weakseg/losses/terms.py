@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from weakseg.types import Batch, Output, Share
 
@@ -75,3 +76,13 @@ def full_precision(tensor: Tensor) -> Tensor:
         torch.float32
     """
     return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def one_hot(label: Tensor, like: Tensor) -> Tensor:
+    """Return the one-hot of a label int64 [B, *S] with the classes and type of [B, C, *S].
+
+    Example:
+        >>> one_hot(torch.tensor([[1]]), torch.zeros(1, 3, 1)).flatten().tolist()
+        [0.0, 1.0, 0.0]
+    """
+    return functional.one_hot(label, like.shape[1]).movedim(-1, 1).to(like.dtype)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from weakseg.config import LATER
-from weakseg.losses.terms import check_weight
+from weakseg.losses.terms import check_weight, one_hot
 from weakseg.models import Network
 from weakseg.strategies.pseudo_labels import largest_components
 from weakseg.strategies.puzzle_mix import PuzzleMix
@@ -106,6 +106,5 @@ def mixed_cross_entropy(logits: Tensor, one: Tensor, other: Tensor, share: Tenso
 def _shape(probs: Tensor) -> Share:
     predicted = probs.argmax(dim=1)
     predicted = predicted.where(largest_components(predicted), 0)
-    target = functional.one_hot(predicted, probs.shape[1]).movedim(-1, 1).to(probs.dtype)
-    distance = cosine_distance(probs, target)
+    distance = cosine_distance(probs, one_hot(predicted, probs))
     return Share(distance.sum(), distance.new_tensor(len(distance)))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from weakseg.data.augment import transform
+from weakseg.data.augment import transform_label
 from weakseg.losses.terms import check_weight
 from weakseg.models import Network
 from weakseg.strategies.strategy import Companion, Task, TrainingSlices, predict_slices
@@ -82,7 +82,7 @@ class RunningLabels(Companion):
             nothing = out.logits.new_zeros((), dtype=torch.float32)
             return {"pseudo_ce": Share(nothing, nothing)}
         label = self.confident(batch.rows.to(self.probs.device), batch.step)
-        _, label = transform(batch.image, label, batch.matrices)
+        label = transform_label(label, batch.matrices)
         label = label.where(batch.label == IGNORE_INDEX, IGNORE_INDEX)
         total = functional.cross_entropy(
             out.logits.float(), label, ignore_index=IGNORE_INDEX, reduction="sum"

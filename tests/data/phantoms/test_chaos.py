@@ -13,6 +13,7 @@ from scipy import ndimage
 from weakseg.data.phantoms import PHANTOMS, chaos
 from weakseg.data.sources import SOURCES
 from weakseg.data.sources.source import Arrays
+from weakseg.data.splits import CHAOS_PATIENTS
 
 LIVER, RIGHT, LEFT, SPLEEN = 1, 2, 3, 4
 COUNT = 6
@@ -88,7 +89,7 @@ def test_layout_is_that_of_chaos(root):
 
 def test_few_patients_are_of_all_three_folds(root):
     numbers = {int(path.name) for path in (root / "Train_Sets" / "MR").iterdir()}
-    folds = [chaos.MR_PATIENTS[:7], chaos.MR_PATIENTS[7:14], chaos.MR_PATIENTS[14:]]
+    folds = [CHAOS_PATIENTS[:7], CHAOS_PATIENTS[7:14], CHAOS_PATIENTS[14:]]
     assert [len(numbers & set(fold)) for fold in folds] == [2, 2, 2]
 
 
@@ -215,4 +216,4 @@ def test_all_patients_take_less_than_twenty_seconds_of_one_core(tmp_path):
     chaos.write_t1(tmp_path, patients=30)  # more than there are numbers
     assert time.process_time() - start < 20
     cases, problems = SOURCES["chaos-t1"](tmp_path).find(tmp_path)
-    assert (sorted(int(case.patient) for case in cases), problems) == ([*chaos.MR_PATIENTS], [])
+    assert (sorted(int(case.patient) for case in cases), problems) == ([*CHAOS_PATIENTS], [])

@@ -12,14 +12,12 @@ import numpy as np
 
 from weakseg.data import nifti
 from weakseg.data.phantoms import files
-from weakseg.data.phantoms.heart import GROUPS, sample_heart
+from weakseg.data.phantoms.heart import sample_heart
 from weakseg.data.phantoms.scanner import acquire, sample_scan, surroundings
 from weakseg.data.scribbles import draw
+from weakseg.data.sources.acdc import GROUPS, UNLABELLED
 from weakseg.seeding import generator, seed_from
 from weakseg.types import IGNORE_INDEX
-
-UNLABELLED: Final = 4
-"""Code of pixels nobody scribbled in ACDC's files."""
 
 BLOCK: Final = 20
 """ACDC numbers its patients by group: 1-20 DCM, 21-40 HCM, ..."""

@@ -26,13 +26,11 @@ from weakseg.data.phantoms.abdomen import (
     sample_abdomen,
 )
 from weakseg.data.phantoms.canvas import Canvas, Field, Space
+from weakseg.data.splits import CHAOS_PATIENTS, CHAOS_PER_FOLD
 from weakseg.seeding import generator, seed_from
 
-MR_PATIENTS: Final = (1, 2, 3, 5, 8, 10, 13, 15, 19, 20, 21, 22, 31, 32, 33, 34, 36, 37, 38, 39)
-"""Patients of the official training set of MR."""
-
 CT_PATIENTS: Final = (1, 2, 5, 6, 8, 10, 14, 16, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30)
-"""The same of CT."""
+"""Patients of the official training set of CT."""
 
 MR_GREY: Final = (0, 63, 126, 189, 252)
 """Grey values of the labels in MR references."""
@@ -40,7 +38,6 @@ MR_GREY: Final = (0, 63, 126, 189, 252)
 MATRIX: Final = 128
 """Rows and columns of a slice, unless asked otherwise."""
 
-_PER_FOLD: Final = 7  # patients of a part of the list, as in the split of CHAOS
 _SLICES: Final = 24
 _REACH: Final = 320.0  # mm that irregularities and shading cover, on all sides
 
@@ -144,10 +141,10 @@ def _patients(
     root: Path, kind: str, count: int, matrix: int | None, seed: int
 ) -> Iterator[_Patient]:
     """Yield whom to write, evenly from the parts of the list that are folds."""
-    group, numbers = ("CT", CT_PATIENTS) if kind == "CT" else ("MR", MR_PATIENTS)
+    group, numbers = ("CT", CT_PATIENTS) if kind == "CT" else ("MR", CHAOS_PATIENTS)
     count = min(count, len(numbers))
     files.check(count, len(numbers), matrix)
-    spread = sorted(range(len(numbers)), key=lambda place: (place % _PER_FOLD, place))
+    spread = sorted(range(len(numbers)), key=lambda place: (place % CHAOS_PER_FOLD, place))
     for number in (numbers[place] for place in spread[:count]):
         person = sample_abdomen(generator("phantom abdomen", seed, group, number))
         rng = generator("phantom chaos scan", seed, kind, number)

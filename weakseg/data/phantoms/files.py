@@ -9,6 +9,8 @@ import numpy as np
 from nibabel import Nifti1Image
 from numpy.typing import NDArray
 
+from weakseg.data.sources.source import PHANTOM
+
 
 def save(
     path: Path,
@@ -42,7 +44,7 @@ def save(
 
 def mark(root: Path, what: str, seed: int) -> None:
     """Mark a folder as synthetic; the last step of writing it."""
-    (root / "PHANTOM").write_text(
+    (root / PHANTOM).write_text(
         f"Synthetic {what} written by weakseg.data.phantoms with seed {seed}; no patient data.\n"
     )
 

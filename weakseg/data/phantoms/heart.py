@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.floating[Any]]
+from weakseg.data.sources.acdc import GROUPS
 
-GROUPS: Final = ("DCM", "HCM", "MINF", "NOR", "RV")
+Field = NDArray[np.floating[Any]]
 
 
 class _Norm(NamedTuple):

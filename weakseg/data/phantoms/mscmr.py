@@ -15,14 +15,13 @@ from scipy import ndimage
 
 from weakseg.data import nifti
 from weakseg.data.phantoms import files
-from weakseg.data.phantoms.heart import GROUPS, Heart, sample_heart
+from weakseg.data.phantoms.heart import Heart, sample_heart
 from weakseg.data.phantoms.scanner import Scan, acquire, sample_scan, surroundings
 from weakseg.data.scribbles import draw
+from weakseg.data.sources.acdc import GROUPS
+from weakseg.data.sources.mscmr import UNLABELLED
 from weakseg.seeding import generator, seed_from
 from weakseg.types import IGNORE_INDEX
-
-UNLABELLED: Final = 4
-"""Code of pixels nobody scribbled in the files."""
 
 FIELD: Final = 192.0
 """Side of an image, mm: 256 pixels of 0.75 mm."""

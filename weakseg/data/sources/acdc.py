@@ -15,7 +15,7 @@ from typing import Final
 
 from weakseg.data.nifti_header import SpacingConflict
 from weakseg.data.sources.nifti_case import read_case
-from weakseg.data.sources.source import Arrays, Found, Source
+from weakseg.data.sources.source import Arrays, Found, Source, is_phantom
 
 CLASSES: Final = ("RV", "MYO", "LV")
 """Foreground classes; the label of a class is its place, from 1."""
@@ -37,7 +37,6 @@ site at CREATIS, Lyon. Scribbles: the expert scribbles published by Valvano et a
 beside its image."""
 
 _FOLDERS: Final = ("training", "database/training", ".")
-_PHANTOM: Final = "PHANTOM"
 
 
 def find(src: Path) -> tuple[list[Found], list[str]]:
@@ -124,11 +123,6 @@ def _info(path: Path) -> dict[str, str]:
     return info
 
 
-def _synthetic(src: Path) -> bool:
-    root = src.parent if src.name == "training" else src
-    return (root / _PHANTOM).exists()
-
-
 SOURCE: Final = Source(
     name="acdc",
     licence="CC BY-NC-SA 4.0, research use (images and references); Apache-2.0 (scribbles)",
@@ -138,6 +132,6 @@ SOURCE: Final = Source(
     classes=CLASSES,
     find=find,
     read=read,
-    synthetic=_synthetic,
+    synthetic=is_phantom,
 )
 """The source ``acdc``."""

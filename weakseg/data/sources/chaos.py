@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from weakseg.data.sources import dicom
-from weakseg.data.sources.source import Arrays, Found, Source
+from weakseg.data.sources.source import Arrays, Found, Source, is_phantom
 from weakseg.data.strokes import Interior
 
 CLASSES: Final = ("LIVER", "RK", "LK", "SPLEEN")
@@ -54,7 +54,6 @@ The training sets of the CHAOS challenge (Kavur et al., 2021): CHAOS_Train_Sets.
 record 3431873. The test sets have no references."""
 
 _UNKNOWN: Final = 255
-_PHANTOM: Final = "PHANTOM"
 _SHOWN: Final = 5
 
 
@@ -124,7 +123,7 @@ class Kind:
             classes=self.classes,
             find=self.find,
             read=self.read,
-            synthetic=_synthetic,
+            synthetic=is_phantom,
             scribbles=Interior(),
         )
 
@@ -182,10 +181,6 @@ def _grey(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 def _counts(images: Path, slices: int, ground: Path, masks: int) -> str:
     return f"{images} has {slices} .dcm files and {ground} {masks} .png files; expected as many"
-
-
-def _synthetic(src: Path) -> bool:
-    return any((folder / _PHANTOM).exists() for folder in (src, *src.absolute().parents[:2]))
 
 
 _T1: Final = "T1DUAL/DICOM_anon"

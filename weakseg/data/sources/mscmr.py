@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from weakseg.data.sources.nifti_case import read_case
-from weakseg.data.sources.source import Arrays, Found, Source
+from weakseg.data.sources.source import Arrays, Found, Source, is_phantom
 
 CLASSES: Final = ("RV", "MYO", "LV")
 """Foreground classes; the label of a class is its place, from 1."""
@@ -98,11 +98,6 @@ def _label(image: Path, kind: str) -> Path:
     return image.parents[1] / "labels" / f"{name}_{kind}{_ENDING}"
 
 
-def _synthetic(src: Path) -> bool:
-    root = src.parent if src.name == "MSCMR_dataset" else src
-    return (root / "PHANTOM").exists()
-
-
 SOURCE: Final = Source(
     name="mscmr",
     licence="MSCMRseg challenge, research use after registration; scribbles without a licence",
@@ -112,6 +107,6 @@ SOURCE: Final = Source(
     classes=CLASSES,
     find=find,
     read=read,
-    synthetic=_synthetic,
+    synthetic=is_phantom,
 )
 """The source ``mscmr``."""

@@ -20,8 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from weakseg.data.raw import INDEX
 from weakseg.data.sources.nifti_case import read_case
-from weakseg.data.sources.source import Arrays, Found, Source
+from weakseg.data.sources.source import PHANTOM, Arrays, Found, Source
 
 LAYOUT: Final = """expected layout, nnU-Net's raw data folder:
   SRC/dataset.json                     (channel_names, labels, file_ending)
@@ -32,7 +33,6 @@ LAYOUT: Final = """expected layout, nnU-Net's raw data folder:
 dataset.json may have "patients": {"CASE": "PATIENT"}; else every case is a patient. Volumes are
 stacks of slices along the last NIfTI axis."""
 
-INDEX: Final = "dataset.json"
 ENDINGS: Final = (".nii.gz", ".nii")
 
 
@@ -132,7 +132,7 @@ def open_source(src: Path) -> Source:
     except (AttributeError, KeyError, TypeError, UnicodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not nnU-Net's ({error!r}); {LAYOUT}") from error
     own = described.get("weakseg", {})
-    marked = bool(own.get("synthetic", False)) or (src / "PHANTOM").exists()
+    marked = bool(own.get("synthetic", False)) or (src / PHANTOM).exists()
     licence = described.get("licence", described.get("license", "not stated"))
     return Source(
         name="nnunet",

@@ -15,6 +15,15 @@ Draw = Callable[[NDArray[np.uint8], Spacing, int], NDArray[np.uint8]]
 ``IGNORE_INDEX`` where undrawn. One that is not a source's own is a frozen configuration."""
 
 
+PHANTOM = "PHANTOM"
+"""File that marks a folder as synthetic."""
+
+
+def is_phantom(src: Path) -> bool:
+    """Return whether a download, given by its root or a folder in it, is a phantom."""
+    return any((folder / PHANTOM).exists() for folder in (src, *src.absolute().parents[:2]))
+
+
 class Found(NamedTuple):
     """Files of one case in a download.
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
 from tests.runs import CPU, tiny
@@ -89,6 +90,20 @@ def test_the_second_stage_learns_what_the_first_one_predicts(
     assert not list(tmp_path.glob("**/*.ckpt"))
     steps = [read_csv(path / "curve.csv")["step"].max() for path in (tmp_path, tmp_path / "first")]
     assert steps == [2, 2]
+
+
+def test_mirrors_of_the_curves_see_the_steps_of_both_stages_in_a_row(
+    phantom: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    run = tiny(phantom, label="DMSPS", steps=4, interval=1)
+    logger = CSVLogger(tmp_path, "mirror", "")
+    steps: list[int] = []
+    logger.log_metrics = lambda metrics, step=None: steps.append(step)  # type: ignore[assignment, arg-type, return-value]
+    fit_and_test(
+        run.method, run.budget, phantom, split(run.scheme, phantom.cases, run.fold),
+        seed=0, out=tmp_path / "run", cache=cache, compute=CPU, loggers=(logger,),
+    )  # fmt: skip
+    assert steps == [1, 2, 3, 4]
 
 
 def test_two_stages_need_two_intervals(phantom: Dataset, cache: Path, tmp_path: Path) -> None:

@@ -125,7 +125,8 @@ class Recorder(lightning.Callback):
             write_csv(self.out / "curve.csv", pd.DataFrame(self.curve, columns=list(CURVE)))
         for logger in trainer.loggers:
             now = [row for row in self.curve if row["step"] == step]
-            logger.log_metrics({f"{r['split']}/{r['quantity']}": r["value"] for r in now}, step)
+            shown = {f"{r['split']}/{r['quantity']}": r["value"] for r in now}
+            logger.log_metrics(shown, step + self.before)
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

@@ -129,7 +129,7 @@ SCRIBBLE: Final = (
         "tree energy",
         Method(losses=(PartialCE(), TreeEnergy())),
         note="Liang et al., CVPR 2022",
-        cost=2.4,
+        cost=1.5,
     ),
     Row(
         "USTM",

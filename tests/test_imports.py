@@ -10,7 +10,7 @@ LEAVES = {"types", "config", "seeding", "results"}
 BOXES = {"data", "losses", "models", "metrics"}
 RUNNERS = {
     *("segmenter", "train", "evaluate", "recorder", "diagnostics", "checkpoints"),
-    *("strategies", "method"),
+    *("strategies", "method", "online"),
 }
 MODULES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -94,6 +94,7 @@ def test_lightning_stays_where_training_is() -> None:
     users = {module for module in WEAKSEG if packages(module) & {"lightning", "pytorch_lightning"}}
     assert users <= {
         "weakseg/segmenter.py", "weakseg/train.py", "weakseg/recorder.py", "weakseg/data/module.py",
+        "weakseg/online/learner.py", "weakseg/online/stream.py", "weakseg/online/run.py",
     }  # fmt: skip
 
 

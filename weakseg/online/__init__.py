@@ -1,0 +1,1 @@
+"""Dynamic interactive learning from a stream of cases (Tian, Chen & Gao, arXiv 2312.06072)."""

@@ -56,6 +56,29 @@ def test_other_columns_are_refused_on_writing_and_reading(tmp_path: Path) -> Non
         read_csv(tmp_path / "old.csv")
 
 
+@pytest.mark.parametrize("name", ["POSITIONS", "ROUNDS", "WINDOWS"])
+def test_files_of_a_stream_are_written_in_their_column_order_with_and_without_the_run(
+    tmp_path: Path, name: str
+) -> None:
+    columns = getattr(results, name)
+    line = dict.fromkeys(columns, 0.5) | {"case": "007"}
+    for schema, more in ((columns, {}), (getattr(results, f"ALL_{name}"), {"run": "12e4"})):
+        frame = pd.DataFrame([line | more])[list(schema)[::-1]]
+        write_csv(tmp_path / "f.csv", frame)
+        found = read_csv(tmp_path / "f.csv")
+        assert tuple(found.columns) == schema
+        assert found["case"].tolist() == ["007"]
+        assert found.get("run", pd.Series(["12e4"])).tolist() == ["12e4"]
+        assert found[columns[0]].tolist() == [0.5]
+
+
+def test_a_position_that_was_not_evaluated_has_an_empty_score(tmp_path: Path) -> None:
+    line = dict.fromkeys(results.POSITIONS, 1) | {"case": "a", "test_soft": math.nan}
+    write_csv(tmp_path / "p.csv", pd.DataFrame([line]))
+    assert ",,1," in (tmp_path / "p.csv").read_text()
+    assert math.isnan(read_csv(tmp_path / "p.csv")["test_soft"][0])
+
+
 def test_empty_frames_keep_their_header(tmp_path: Path) -> None:
     write_csv(tmp_path / "c.csv", curve()[:0])
     assert len(read_csv(tmp_path / "c.csv")) == 0

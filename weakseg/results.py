@@ -45,11 +45,56 @@ CURVES: Final = ("run", *CURVE)
 VALUES: Final = ("run", "selection", "split", "class", "metric", "value", "sd", "n")
 """``values.csv`` of a results folder: mean, sample standard deviation and number of cases."""
 
-_SCHEMAS: Final = (RUN_CASES, CURVE, RUNS, CASES, CURVES, VALUES)
-_NUMBERS: Final = {"fold", "seed", "threads", "steps", "seconds", "step", "value", "sd", "n"} | {
-    *METRICS,
-    *COUNTS,
-}
+SPENT: Final = ("boundary", "slices", "actions", "contour_mm", "user_seconds")
+"""What a user gave to a case: boundary pixels, slices, actions, mm of contour, seconds."""
+
+POSITIONS: Final = (
+    *("position", "case", "initial", "pre", "post", "best", "last", "pre_hard", "proxy"),
+    *("test_soft", "test_hard", "rounds", *SPENT, "full_boundary", "full_slices"),
+    *("full_actions", "full_contour_mm", "full_seconds"),
+    *("learn_seconds", "round_seconds", "memory_mb"),
+)
+"""``positions.csv`` of a stream's run directory: one line per case of the stream, from 1.
+
+Soft Dice of the case by the first network (``initial``), by the one before the case (``pre``),
+after it (``post``), the best later one before the end (``best``) and the last one (``last``); hard
+Dice of ``pre`` and of the last front-end mask (``proxy``); mean over the test cases after the
+position (``test_*``, empty where not evaluated); what the user spent, and what drawing every axial
+slice would take (``full_*``); seconds of learning and of proposing and propagating; peak MB.
+"""
+
+ROUNDS: Final = (
+    *("position", "round", "case", "front", "back", "agreement", "residual", *SPENT),
+    *("pairs", "folding", "fallbacks", "round_seconds", "learn_seconds"),
+)
+"""``rounds.csv`` of a stream's run directory: one line per round of a case, both from 1.
+
+Hard Dice of the front-end mask and of the network before it learns in the round, their agreement,
+the mean |p - b|; what the user had spent on the case by then; registered pairs, mean share of
+folded pixels, number of slices that fell back to a simpler propagation.
+"""
+
+WINDOWS: Final = ("end", "case", "patient", "soft", "hard")
+"""``windows.csv`` of a stream's run directory: mean Dice of a test case over the positions of the
+window that ends at ``end``."""
+
+ALL_POSITIONS: Final = ("run", *POSITIONS)
+"""``positions.csv`` of a results folder: the positions of all its runs."""
+
+ALL_ROUNDS: Final = ("run", *ROUNDS)
+"""``rounds.csv`` of a results folder: the rounds of all its runs."""
+
+ALL_WINDOWS: Final = ("run", *WINDOWS)
+"""``windows.csv`` of a results folder: the windows of all its runs."""
+
+_SCHEMAS: Final = (
+    *(RUN_CASES, CURVE, RUNS, CASES, CURVES, VALUES),
+    *(POSITIONS, ROUNDS, WINDOWS, ALL_POSITIONS, ALL_ROUNDS, ALL_WINDOWS),
+)
+_NUMBERS: Final = (
+    {"fold", "seed", "threads", "steps", "seconds", "step", "value", "sd", "n", *METRICS, *COUNTS}
+    | {*POSITIONS, *ROUNDS, *WINDOWS}
+) - {"case", "patient"}
 
 
 class Group(NamedTuple):
@@ -97,8 +142,7 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
     Args:
         path: the file; its folder is made where it is missing.
-        frame: columns of ``RUN_CASES``, ``CURVE``, ``RUNS``, ``CASES``, ``CURVES`` or ``VALUES``,
-            in any order.
+        frame: the columns of one of the schemas above, in any order.
 
     Raises:
         ValueError: the columns belong to no schema.

@@ -5,10 +5,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from weakseg.data.sources import acdc, chaos, mscmr, nnunet
+from weakseg.data.sources import acdc, chaos, mscmr, msd, nnunet
 from weakseg.data.sources.source import Source
 
-_FIXED: Final = (acdc.SOURCE, mscmr.SOURCE, *chaos.SOURCES)
+_FIXED: Final = (acdc.SOURCE, mscmr.SOURCE, *chaos.SOURCES, msd.SOURCE)
 
 Open = Callable[[Path], Source]
 """Returns the source of a download; where classes are fixed, the same for all."""

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 LEAVES = {"types", "config", "seeding", "results"}
 BOXES = {"data", "losses", "models", "metrics"}
 RUNNERS = {
-    *("segmenter", "train", "evaluate", "recorder", "diagnostics", "checkpoints"),
+    *("segmenter", "train", "trainer", "evaluate", "recorder", "diagnostics", "checkpoints"),
     *("strategies", "method", "online"),
 }
 MODULES = sorted(
@@ -93,7 +93,8 @@ def test_weakseg_does_not_know_the_benchmarks(module: str) -> None:
 def test_lightning_stays_where_training_is() -> None:
     users = {module for module in WEAKSEG if packages(module) & {"lightning", "pytorch_lightning"}}
     assert users <= {
-        "weakseg/segmenter.py", "weakseg/train.py", "weakseg/recorder.py", "weakseg/data/module.py",
+        "weakseg/segmenter.py", "weakseg/train.py", "weakseg/trainer.py", "weakseg/recorder.py",
+        "weakseg/data/module.py",
         "weakseg/online/learner.py", "weakseg/online/stream.py", "weakseg/online/run.py",
     }  # fmt: skip
 

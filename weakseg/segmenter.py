@@ -1,9 +1,11 @@
 """Offline training of a network with an objective."""
 
+from collections.abc import Sequence
+
 import lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -106,18 +108,8 @@ class Segmenter(lightning.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Poly decay; the attention's parameters form a group of their own."""
-        attention = list(self.network.attention_parameters())
-        own = {id(parameter) for parameter in attention}
-        host = [p for p in self.network.parameters() if id(p) not in own]
-        if self.companion is not None:
-            host += [p for p in self.companion.parameters() if p.requires_grad]
-        groups: list[dict[str, object]] = [{"params": host}]
-        if attention:
-            rate = self.optim.attention_lr
-            groups.append(
-                {"params": attention, "lr": self.optim.lr if rate is None else rate},
-            )
-        optimizer = _optimizer(self.optim, groups)
+        extra = self.companion.parameters() if self.companion is not None else ()
+        optimizer = optimiser(self.network, self.optim, [p for p in extra if p.requires_grad])
         decay = LambdaLR(optimizer, lambda step: poly(step, self.steps, self.optim.power))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 
@@ -161,7 +153,21 @@ def poly(step: int, steps: int, power: float) -> float:
     return float(max(0.0, 1 - step / steps) ** power)
 
 
-def _optimizer(optim: Optim, groups: list[dict[str, object]]) -> Optimizer:
+def optimiser(network: Network, optim: Optim, extra: Sequence[nn.Parameter] = ()) -> Optimizer:
+    """Return the optimiser; the attention's parameters form a group of their own.
+
+    Args:
+        network: what is trained.
+        optim: kind and rates.
+        extra: further parameters, trained at the rate of the host.
+    """
+    attention = list(network.attention_parameters())
+    own = {id(parameter) for parameter in attention}
+    host = [parameter for parameter in network.parameters() if id(parameter) not in own]
+    groups: list[dict[str, object]] = [{"params": [*host, *extra]}]
+    if attention:
+        rate = optim.lr if optim.attention_lr is None else optim.attention_lr
+        groups.append({"params": attention, "lr": rate})
     if optim.name == "sgd":
         return SGD(groups, lr=optim.lr, momentum=optim.momentum, weight_decay=optim.weight_decay)
     return AdamW(groups, lr=optim.lr, weight_decay=optim.weight_decay)

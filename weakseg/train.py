@@ -1,8 +1,6 @@
 """One offline run: a method trained on a split, resumed where it stopped, and scored."""
 
 import os
-import signal
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
@@ -12,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from weakseg import checkpoints
@@ -32,6 +29,7 @@ from weakseg.results import RUN_CASES, Selection, write_csv
 from weakseg.seeding import seed_from
 from weakseg.segmenter import Segmenter
 from weakseg.strategies import Task, predict_slices
+from weakseg.trainer import fit, make_trainer
 from weakseg.types import IGNORE_INDEX, Case
 
 SELECTIONS: Final = get_args(Selection)
@@ -150,8 +148,10 @@ def _train(
         classes=job.dataset.classes,
         companion=companion,
     )
-    trainer = _trainer(budget, job.compute, out, job.loggers, recorder)
-    _fit(trainer, module, data, checkpoints.newest(out))
+    trainer = make_trainer(
+        job.compute, out, job.loggers, max_steps=budget.steps, callbacks=[recorder]
+    )
+    fit(trainer, module, data, checkpoints.newest(out))
     network.to(trainer.strategy.root_device)
     return trainer, network
 
@@ -218,57 +218,6 @@ def _first_stage(
         trainer.strategy.barrier()
     found: np.ndarray = np.load(entry)
     return found
-
-
-def _fit(
-    trainer: lightning.Trainer,
-    module: Segmenter,
-    data: SegmentationDataModule,
-    checkpoint: Path | None,
-) -> None:
-    """Train to the end; pass SIGTERM on to the processes started from here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*logging interval.*")
-        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-        try:
-            trainer.fit(module, data, ckpt_path=checkpoint)
-        except SIGTERMException:
-            if trainer.strategy.launcher is not None:
-                trainer.strategy.launcher.kill(signal.SIGTERM)
-            raise
-
-
-def _trainer(
-    budget: Budget,
-    compute: Compute,
-    out: Path,
-    loggers: tuple[Logger, ...],
-    recorder: Recorder,
-) -> lightning.Trainer:
-    several = compute.devices > 1
-    cuda = compute.on_gpu(torch.cuda.is_available())
-    bf16 = cuda and torch.cuda.is_bf16_supported()
-    auto = "bf16-mixed" if bf16 else "32-true"
-    precision = auto if compute.precision == "auto" else compute.precision
-    return lightning.Trainer(
-        accelerator=compute.accelerator,
-        devices=compute.devices,
-        strategy="ddp_spawn_find_unused_parameters_true" if several else "auto",
-        precision=precision,  # type: ignore[arg-type]
-        sync_batchnorm=several and cuda,
-        use_distributed_sampler=False,
-        max_steps=budget.steps,
-        check_val_every_n_epoch=1,
-        num_sanity_val_steps=0,
-        logger=list(loggers) or False,
-        callbacks=[recorder],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=out,
-        deterministic="warn" if cuda else True,
-    )
 
 
 def _score(

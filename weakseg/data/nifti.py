@@ -13,7 +13,6 @@ whole numbers of the map that is asked for.
 import gzip
 import math
 import os
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -23,8 +22,8 @@ from nibabel import Nifti1Header
 from numpy.typing import NDArray
 
 from weakseg.data.nifti_header import Header, fill, open_file, read_header
+from weakseg.data.values import label_map, repaired
 
-_SHOWN: Final = 5
 _LEVEL: Final = 1  # three times as fast as level 6 for a tenth more bytes
 _SINGLE: Final = 352  # where voxels start in a single file without extensions
 
@@ -59,7 +58,7 @@ def read(path: Path | str, frame: int | None = None) -> Volume:
     """
     path = Path(path)
     volume = _load(path, frame)
-    return volume._replace(array=_repaired(volume.array, path))
+    return volume._replace(array=repaired(volume.array, path))
 
 
 def read_labels(path: Path | str, codes: Iterable[int]) -> Volume:
@@ -75,16 +74,8 @@ def read_labels(path: Path | str, codes: Iterable[int]) -> Volume:
             the file, the ids and the number of their voxels.
     """
     path = Path(path)
-    known = sorted(set(codes))
     volume = _load(path, None)
-    bad = ~np.isin(volume.array, known)
-    if bad.any():
-        ids, counts = np.unique(volume.array[bad], return_counts=True)
-        shown = zip(ids[:_SHOWN], counts[:_SHOWN], strict=True)
-        listed = ", ".join(f"{i} ({n} voxel{'' if n == 1 else 's'})" for i, n in shown)
-        more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-        raise ValueError(f"{path}: label id {listed}{more}; expected only {known}")
-    return volume._replace(array=volume.array.astype(np.uint8))
+    return volume._replace(array=label_map(volume.array, codes, path))
 
 
 def write(
@@ -181,21 +172,3 @@ def _scaled(stored: NDArray[Any], header: Header) -> NDArray[Any]:
         if stored.dtype.kind == "f":
             return stored.astype(np.float32)
     return stored.astype(stored.dtype.newbyteorder("="))
-
-
-def _repaired(array: NDArray[Any], path: Path) -> NDArray[Any]:
-    finite = np.isfinite(array)
-    if not finite.any():
-        raise ValueError(f"{path}: no finite value in the image; export it again")
-    low, high = array[finite].min(), array[finite].max()
-    if not finite.all():
-        warnings.warn(
-            f"{path}: {(~finite).sum()} voxels are not finite; NaN and -Inf are set to {low}, "
-            f"Inf to {high}",
-            stacklevel=3,
-        )
-        array = np.nan_to_num(array, copy=True, nan=low, neginf=low, posinf=high)
-    if low == high:
-        warnings.warn(f"{path}: every voxel is {low}; the image is set to zeros", stacklevel=3)
-        return np.zeros_like(array)
-    return array

@@ -5,10 +5,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from weakseg.data.sources import acdc, chaos, mscmr, msd, nnunet
+from weakseg.data.sources import acdc, brats2015, chaos, mscmr, msd, nci_isbi2013, nnunet
 from weakseg.data.sources.source import Source
 
-_FIXED: Final = (acdc.SOURCE, mscmr.SOURCE, *chaos.SOURCES, msd.SOURCE)
+_FIXED: Final = (
+    acdc.SOURCE,
+    mscmr.SOURCE,
+    *chaos.SOURCES,
+    brats2015.SOURCE,
+    nci_isbi2013.SOURCE,
+    msd.SOURCE,
+)
 
 Open = Callable[[Path], Source]
 """Returns the source of a download; where classes are fixed, the same for all."""

@@ -36,13 +36,15 @@ class Series(NamedTuple):
 
     ``array`` is float32 [D, H, W], rescaled, running to the patient's head, back and left;
     ``spacing`` is along D, H, W in mm. Slice i came from file ``order[i]`` in the order of names,
-    turned along the axes ``flips``.
+    turned along the axes ``flips``. ``affine`` float64 [4, 4] maps indices of the array (z, y, x)
+    to mm along DICOM's axes, which run to the patient's left, back and head.
     """
 
     array: NDArray[np.float32]
     spacing: Spacing
     order: tuple[int, ...]
     flips: tuple[int, ...]
+    affine: _Floats = np.eye(4)
 
     def arrange(self, stack: NDArray[Any]) -> NDArray[Any]:
         """Return [D, H, W] made of one slice a file, in the order of names, as the array lies."""
@@ -110,7 +112,22 @@ def read(folder: Path, modality: Literal["CT", "MR"]) -> Series:
             f"{folder}: every voxel is {array.min()}; the image is set to zeros", stacklevel=2
         )
         array = np.zeros_like(array)
-    return series._replace(array=array)
+    placed = _affine([slices[i] for i in order], array.shape, flips)
+    return series._replace(array=array, affine=placed)
+
+
+def _affine(ordered: Sequence[_Slice], shape: tuple[int, ...], flips: tuple[int, ...]) -> _Floats:
+    """Return where the voxels of an array lie that is made of slices and turned."""
+    first, last = ordered[0], ordered[-1]
+    along_row, along_column = first.axes
+    affine = np.eye(4)
+    affine[:3, 0] = (last.origin - first.origin) / (len(ordered) - 1)
+    affine[:3, 1], affine[:3, 2] = along_column * first.pixel[0], along_row * first.pixel[1]
+    affine[:3, 3] = first.origin
+    for axis in flips:
+        affine[:3, 3] += affine[:3, axis] * (shape[axis] - 1)
+        affine[:3, axis] *= -1
+    return affine
 
 
 def _parts(name: str) -> list[tuple[int, str]]:

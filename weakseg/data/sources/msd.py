@@ -1,17 +1,16 @@
 """Hippocampus of the Medical Segmentation Decathlon (Antonelli et al., 2022), Task04.
 
 Every case is a small box of T1 MRI around one hippocampus; sides and persons are not told, so each
-case counts as a patient. The anterior and the posterior part are merged into one class.
+case counts as a patient. The anterior and the posterior part are merged into one class, and the
+voxels turned to run to the head, the back and the left.
 """
 
 import json
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from weakseg.data.raw import INDEX
-from weakseg.data.sources.nifti_case import read_case
+from weakseg.data.sources.merged import read_merged
 from weakseg.data.sources.source import Arrays, Found, Source, is_phantom
 
 CLASSES: Final = ("hippocampus",)
@@ -64,10 +63,7 @@ def read(case: Found) -> Arrays:
         ValueError: a file is damaged, holds labels outside its map, or differs from the image in
             shape, spacing or stated axes.
     """
-    arrays = read_case(case, len(PARTS), unlabelled=len(PARTS) + 1)
-    if arrays.reference is None:
-        raise ValueError(f"{case.name} needs a label; see msd.find")
-    return arrays._replace(reference=(arrays.reference > 0).astype(np.uint8))
+    return read_merged(case, len(PARTS))
 
 
 def _listed(path: Path) -> list[dict[str, str]]:

@@ -1,13 +1,17 @@
-"""Cases whose files are NIfTI volumes on one grid; they are compared, never resampled."""
+"""Cases whose files are volumes on one grid; they are compared, never resampled.
+
+Files are NIfTI, or MetaImage and NRRD by their ending.
+"""
 
 import warnings
 from collections.abc import Collection, Sequence
 from itertools import combinations
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
-from weakseg.data import nifti
+from weakseg.data import itk_files, nifti
 from weakseg.data.nifti_header import TOLERANCE
 from weakseg.data.sources.source import Arrays, Found
 
@@ -25,24 +29,36 @@ def read_case(case: Found, classes: int, unlabelled: int, aligned: Collection[Pa
         ValueError: a file is damaged, holds labels outside its map, or differs from the image in
             shape, spacing or stated axes.
     """
-    codes = range(classes + 1)
-    images = {path: nifti.read(path) for path in (case.image, *case.channels)}
-    image = images[case.image]
-    volumes = dict(images)
-    for path, known in ((case.reference, codes), (case.scribble, [*codes, unlabelled])):
-        if path is not None:
-            label = nifti.read_labels(path, known)
-            if path in aligned:
-                label = label._replace(spacing=image.spacing, affine=image.affine)
-            volumes[path] = label
-    _match(*volumes.items())
+    volumes = read_matched(case, classes, unlabelled, aligned)
+    images = [volumes[path] for path in (case.image, *case.channels)]
     reference, scribble = (
         None if path is None else volumes[path].array for path in (case.reference, case.scribble)
     )
     if scribble is not None and (scribble == unlabelled).all():
         warnings.warn(f"{case.scribble}: no stroke at all", stacklevel=2)
-    array = np.stack([i.array for i in images.values()]) if case.channels else image.array
-    return Arrays(array, reference, scribble, image.spacing)
+    array = np.stack([i.array for i in images]) if case.channels else images[0].array
+    return Arrays(array, reference, scribble, images[0].spacing)
+
+
+def read_matched(
+    case: Found, classes: int, unlabelled: int, aligned: Collection[Path] = ()
+) -> dict[Path, nifti.Volume]:
+    """Read the files of one case as :func:`read_case` does; return each volume by its path."""
+    codes = range(classes + 1)
+    volumes = {path: _format(path).read(path) for path in (case.image, *case.channels)}
+    image = volumes[case.image]
+    for path, known in ((case.reference, codes), (case.scribble, [*codes, unlabelled])):
+        if path is not None:
+            label = _format(path).read_labels(path, known)
+            if path in aligned:
+                label = label._replace(spacing=image.spacing, affine=image.affine)
+            volumes[path] = label
+    _match(*volumes.items())
+    return volumes
+
+
+def _format(path: Path) -> ModuleType:
+    return itk_files if path.suffix in itk_files.ENDINGS else nifti
 
 
 def _match(*files: tuple[Path, nifti.Volume]) -> None:

@@ -5,6 +5,7 @@ from weakseg.models.dual import DualUNet
 from weakseg.models.dynunet import DynUNet
 from weakseg.models.network import Host, Network, build
 from weakseg.models.unet import UNet
+from weakseg.models.vnet import VNet
 
 __all__ = [
     "Affinity",
@@ -14,6 +15,7 @@ __all__ = [
     "Host",
     "Network",
     "UNet",
+    "VNet",
     "attach_attention",
     "build",
 ]

@@ -1,4 +1,4 @@
-"""Weight of each voxel in the loss of a case (Sec. 2.2)."""
+"""Weight of each voxel in the loss of a case (Tian, Chen & Gao, arXiv 2312.06072)."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -85,7 +85,7 @@ def weights(
         return source.astype(np.float32)
     if kind.endswith("geodesic") and source.any():
         distance = geodesic_distance(image, source)
-        return np.reciprocal(1 + distance / np.float32(max(distance.max(), 1e-6)))
+        return (1 / (1 + distance / max(float(distance.max()), 1e-6))).astype(np.float32)
     return np.ones(annotation.shape, np.float32)
 
 

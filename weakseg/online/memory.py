@@ -1,4 +1,8 @@
-"""Replay memory: which earlier cases are learned again beside the present one (Sec. 2.1)."""
+"""Replay memory: which earlier cases are learned again beside the present one.
+
+"Released code" is that of Tian, Yang & Gao (MSMT, ECCV workshops 2022), which Tian, Chen & Gao
+(arXiv 2312.06072) build on.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,8 @@
-"""Label smoothing by the previous model: targets mixed with its prediction (Sec. 2.3)."""
+"""Label smoothing by the previous model: targets mixed with its prediction.
+
+One of the three means against forgetting of Tian, Chen & Gao (arXiv 2312.06072), next to replay
+and loss weights; "released code" is theirs.
+"""
 
 import math
 from dataclasses import dataclass

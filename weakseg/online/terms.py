@@ -49,7 +49,7 @@ class OnlineTerm(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightedBCE:
-    """Binary cross-entropy times the weight of the voxel (released code, Sec. 2.2 of our spec).
+    """Binary cross-entropy times the weight of the voxel (released code of MSMT).
 
     The sum over voxels is divided by their number, not by the sum of the weights.
     """

@@ -1,4 +1,4 @@
-"""Flips and rotations of whole volumes with their targets and weights (Sec. 2.5)."""
+"""Flips and rotations of whole volumes with their targets and weights."""
 
 import math
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ class VolumeAugment:
     """A flip of each axis with probability ``flip``, then a rotation in the plane of two axes.
 
     The plane is one of three at random, the angle a whole number within +-``degrees``, in voxels
-    of the grid, as in the released code. There a case keeps one transform for life, its weights
-    get another one than its target, and all are read off by nearest neighbour. Here a transform
-    is drawn anew for each (case, update), is the same for all three, and is linear, so that soft
-    targets stay soft and hard ones do not jump by half a voxel. Volumes are reflected at their
-    faces, so that no voxel is without a target.
+    of the grid, as in the released code of MSMT (Tian et al., ECCV workshops 2022). There a case
+    keeps one transform for life, its weights get another one than its target, and all are read off
+    by nearest neighbour. Here a transform is drawn anew for each (case, update), is the same for
+    all three, and is linear, so that soft targets stay soft and hard ones do not jump by half a
+    voxel. Volumes are reflected at their faces, so that no voxel is without a target.
     """
 
     flip: float = 0.5

@@ -82,9 +82,9 @@ def _wanted(
 
 def _middles(mask: NDArray[np.bool_], number: int) -> NDArray[np.int64]:
     """Return the deepest voxel of each 26-connected component, largest components first."""
-    labels, found = ndimage.label(mask, np.ones((3, 3, 3)))
-    sizes = np.bincount(labels.ravel(), minlength=found + 1)[1:]
-    largest = np.argsort(-sizes, kind="stable")[:number] + 1
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1, 1:-1]
-    middles = ndimage.maximum_position(depth, labels, largest) if len(largest) else []
-    return np.array([np.ravel_multi_index(m, mask.shape) for m in middles], np.int64)
+    places = np.flatnonzero(mask)
+    part = ndimage.label(mask, np.ones((3, 3, 3)))[0].ravel()[places]
+    order = np.lexsort((places, -depth.ravel()[places], part))
+    _, first, sizes = np.unique(part[order], return_index=True, return_counts=True)
+    return places[order][first][np.argsort(-sizes, kind="stable")[:number]]

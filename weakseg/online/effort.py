@@ -80,19 +80,25 @@ def effort(
         contour_length(mask, [s for other, s in enumerate(spacing) if other != axis])
         for axis, _, mask in annotation.marks
     ]
-    drawn = sum(bool(mask.any()) for _, _, mask in annotation.marks)
+    marks, drawn = len(annotation.marks), sum(bool(mask.any()) for _, _, mask in annotation.marks)
     ends, clicks = 2 * len(annotation.ends), len(annotation.points)
-    counts = (drawn, sum(outlines), len(annotation.marks) - drawn, ends, clicks)
-    prices = vars(times or TimeModel()).values()
-    seconds = [sum(n * price[i] for n, price in zip(counts, prices, strict=True)) for i in range(3)]
+    times = times or TimeModel()
+    best, low, high = (
+        drawn * times.start[i]
+        + sum(outlines) * times.per_mm[i]
+        + (marks - drawn) * times.empty[i]
+        + ends * times.end[i]
+        + clicks * times.click[i]
+        for i in range(3)
+    )
     return Effort(
         boundary=sum(boundary_pixels(mask) for _, _, mask in annotation.marks),
         slices=drawn,
-        actions=len(annotation.marks) + ends + clicks,
+        actions=marks + ends + clicks,
         contour_mm=float(sum(outlines)),
-        seconds=seconds[0],
-        seconds_low=seconds[1],
-        seconds_high=seconds[2],
+        seconds=best,
+        seconds_low=low,
+        seconds_high=high,
     )
 
 

@@ -204,15 +204,15 @@ def displaced(
         rng: generator of the displacement.
 
     Returns:
-        bool [H, W]; empty only where the mask is: who sees the object draws something.
+        bool [H, W]; empty only where the mask is: who sees the object draws something. An outline
+        that the array cuts stays cut, so a full slice stays full.
     """
-    if not mask.any():
+    if not mask.any() or mask.all():
         return mask
     noise = rng.standard_normal((2, *mask.shape))
     moves = ndimage.gaussian_filter(noise, (0, SIGMA, SIGMA))
     moves *= amplitude / np.sqrt((moves**2).sum(axis=0).mean())
-    padded = np.pad(mask, 1)
-    signed = ndimage.distance_transform_edt(padded) - ndimage.distance_transform_edt(~padded)
-    places = np.indices(mask.shape) + 1 + moves
+    signed = ndimage.distance_transform_edt(mask) - ndimage.distance_transform_edt(~mask)
+    places = np.indices(mask.shape) + moves
     moved: NDArray[np.bool_] = ndimage.map_coordinates(signed, places, order=1, mode="nearest") > 0
     return moved if moved.any() else mask

@@ -26,6 +26,7 @@ from weakseg.data.phantoms.abdomen import (
     sample_abdomen,
 )
 from weakseg.data.phantoms.canvas import Canvas, Field, Space
+from weakseg.data.phantoms.waves import wave
 from weakseg.data.splits import CHAOS_PATIENTS, CHAOS_PER_FOLD
 from weakseg.seeding import generator, seed_from
 
@@ -39,7 +40,6 @@ MATRIX: Final = 128
 """Rows and columns of a slice, unless asked otherwise."""
 
 _SLICES: Final = 24
-_REACH: Final = 320.0  # mm that irregularities and shading cover, on all sides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +64,6 @@ class _Patient(NamedTuple):
     folder: Path
     body: tuple[int, str, int]  # seed, MR or CT, number
     key: tuple[int, str, int]  # seed, series, number
-
-
-class _Wave(NamedTuple):
-    """Smooth noise over space: knots [z, y, x], ``cell`` mm apart, of cubic B-splines."""
-
-    knots: NDArray[np.float64]
-    cell: float
-
-    def at(self, z: Field, y: Field, x: Field) -> NDArray[np.float32]:
-        """Return float32 [D, H, W] of about unit variance at the lines of a grid."""
-        field = self.knots
-        for line in (z, y, x):  # each round turns the first axis into the last
-            field = np.tensordot(field, _spline(line, len(field), self.cell), axes=(0, 1))
-        return (3.0 * field).astype(np.float32)
 
 
 def write_t1(root: Path, patients: int = 20, matrix: int | None = None, seed: int = 0) -> None:
@@ -193,28 +179,15 @@ def _painted(
     moved = []
     for axis in (2, 1, 0):
         straight = lines[axis] / scale[2 - axis]
-        bend = 3.5 * _wave(75.0, rng).at(*lines) + 1.1 * _wave(22.0, rng).at(*lines)
+        bend = 3.5 * wave(75.0, rng).at(*lines) + 1.1 * wave(22.0, rng).at(*lines)
         moved.append(
             np.expand_dims(straight.astype(np.float32), [a for a in range(3) if a != axis]) + bend
         )
     canvas = Canvas(Space(*moved), scan.pixel / scale[0], kinds)
     paint_abdomen(patient.person, canvas)
     rng = generator("phantom chaos noise", *patient.key)
-    shade = 0.13 * _wave(150.0, rng).at(*lines) + 0.035 * _wave(14.0, rng).at(*lines)
+    shade = 0.13 * wave(150.0, rng).at(*lines) + 0.035 * wave(14.0, rng).at(*lines)
     return canvas, np.exp(shade), rng
-
-
-def _wave(cell: float, rng: np.random.Generator) -> _Wave:
-    count = int(2 * _REACH / cell) + 4
-    return _Wave(rng.standard_normal((count, count, count)), cell)
-
-
-def _spline(line: Field, count: int, cell: float) -> NDArray[np.float64]:
-    """Return the weights of the knots at positions, [N, count]."""
-    distance = np.abs((np.asarray(line)[:, None] + _REACH) / cell + 1 - np.arange(count))
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    far = np.clip(2 - distance, 0, None) ** 3 / 6
-    return np.asarray(np.where(distance < 1, near, far))
 
 
 def _blurred(signal: Field) -> Field:

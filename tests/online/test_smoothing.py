@@ -89,6 +89,16 @@ def test_a_hard_mask_is_accepted_as_the_proxy():
     np.testing.assert_array_equal(got, proxy > 0.5)
 
 
+def test_a_proxy_beside_one_by_rounding_gives_a_target_of_one():
+    before, proxy, drawn, _ = maps()
+    proxy[...] = np.float32(1) + np.finfo(np.float32).eps
+    for seen in (1, 9):
+        got = target(
+            Smoothing(), before=before, proxy=proxy, drawn=drawn, seen=seen, total=None, warm=0
+        )
+        assert got.max() == 1
+
+
 def test_arguments_are_left_as_they_were():
     before, proxy, drawn, _ = maps()
     got = target(Smoothing(), before=before, proxy=proxy, drawn=drawn, seen=1, total=None, warm=0)
@@ -130,7 +140,7 @@ def test_refuses_maps_that_are_no_probabilities_of_the_case(name, bad):
     before, proxy, drawn, confidence = maps()
     given = {"before": before, "proxy": proxy, "confidence": confidence, name: bad}
     with pytest.raises(ValueError, match=name):
-        target(Smoothing(), **given, drawn=drawn, seen=3, total=9, warm=0)
+        target(Smoothing(schedule="spatial"), **given, drawn=drawn, seen=3, total=9, warm=0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ and loss weights; "released code" is theirs.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ Schedule = Literal[
     "inverse-scaled-sigmoid",
     "spatial",
 ]
+
+_ROUNDING: Final = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,26 +116,27 @@ def target(
         ValueError: maps of different shapes, values outside [0, 1], or no confidence where the
             schedule needs it.
     """
-    p, q = np.asarray(proxy, np.float32), np.asarray(before, np.float32)
-    for name, map_ in (("before", q), ("proxy", p), ("confidence", confidence)):
-        if map_ is not None and (map_.shape != drawn.shape or not _in_unit(map_)):
-            raise ValueError(f"{name} must be of shape {drawn.shape} and in [0, 1]")
+    q, p = _checked("before", before, drawn), _checked("proxy", proxy, drawn)
+    if seen <= 1:
+        return p
     share = np.full(drawn.shape, config.share(seen=seen, total=total, warm=warm), np.float32)
     if config.schedule == "spatial":
         if confidence is None:
             raise ValueError("the schedule 'spatial' needs a map of confidence")
-        share[...] = confidence
-    if seen <= 1:
-        return p.copy()
+        share = _checked("confidence", confidence, drawn)
     if not config.dilute_drawn:
         share[drawn] = 1
-    mixed: NDArray[np.float32] = (1 - share) * q + share * p
-    return np.clip(mixed, 0, 1)
+    mixed: NDArray[np.float32] = np.clip((1 - share) * q + share * p, 0, 1)
+    return mixed
 
 
 def _logistic(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
-def _in_unit(map_: NDArray[np.floating]) -> bool:
-    return bool(((map_ >= 0) & (map_ <= 1)).all())
+def _checked(name: str, given: NDArray[Any], drawn: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return a copy in [0, 1], where a mean of probabilities can end up beside by rounding."""
+    values = np.asarray(given, np.float32)
+    if values.shape != drawn.shape or not (np.abs(values - 0.5) <= 0.5 + _ROUNDING).all():
+        raise ValueError(f"{name} must be of shape {drawn.shape} and in [0, 1]")
+    return np.clip(values, 0, 1)

@@ -80,7 +80,8 @@ def run(
     plan = planned(budget.plan(chosen_table), scheme, numbers(folds, "--folds"))
     part, parts = parse_shard(shard)
     introduce(chosen_table, budget, why, console)
-    source = prepared(chosen_table.source, data, budget, home / "data", console, scribbles)
+    sized = budget.of(chosen_table)
+    source = prepared(chosen_table.source, data, sized, home / "data", console, scribbles)
     kind = "phantom" if source.synthetic else "real"
     todo = runs(chosen_table, budget, wanted, kind, source.content, plan)[part::parts]
     if not todo:

@@ -15,14 +15,16 @@ from benchmarks.collect import DONE, RECORDS, read_records, summarise_cases
 from benchmarks.index import index
 from benchmarks.plan import IDENTITY
 from benchmarks.profiles import PROFILES
-from benchmarks.publish import FRAMES, expected, rendered
+from benchmarks.publish import expected, frames_of, rendered
 from benchmarks.source import phantom_tag
 from benchmarks.spec import Table
+from benchmarks.stream_audit import stream_findings
 from weakseg.config import identity
 from weakseg.results import COUNTS, METRICS, as_written, read_csv
 
 Severity = Literal["error", "stale"]
-FILES = (*(f"{name}.csv" for name in FRAMES), RECORDS, "table.md", "table.tex", "table.html")
+FILES = ("runs.csv", "values.csv", "cases.csv", RECORDS, "table.md", "table.tex", "table.html")
+"""What makes a folder one of results; one of a table holds its other CSV files as well."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +95,19 @@ def _folder(
     table: Table | None, folder: Path, prepared: Path
 ) -> tuple[list[Found], tuple[int, int]]:
     """Return the findings of a folder, and how many runs and cells were looked at."""
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    names = frames_of(table) if table else ()
+    wanted = dict.fromkeys((*(f"{name}.csv" for name in names), *FILES))
+    missing = [name for name in wanted if not (folder / name).is_file()]
     if table is None or missing:
         lacks = f"lacks {', '.join(missing)}" if missing else "belongs to no table"
         return [("error", lacks)], (0, 0)
-    frames = {name: read_csv(folder / f"{name}.csv") for name in FRAMES}
+    frames = {name: read_csv(folder / f"{name}.csv") for name in names}
     checks: list[Callable[[], Iterator[Found]]] = [
         lambda: _mixed(frames["runs"]),
         lambda: _changed(table, frames["runs"], prepared),
         lambda: _cases(frames["runs"], frames["cases"]),
         lambda: _values(frames["cases"], frames["values"]),
+        lambda: stream_findings(frames) if table.stream else iter(()),
         lambda: _records(frames["runs"], read_records(folder)),
         lambda: _stale(table, frames["runs"]),
         lambda: _rendered(table, folder),
@@ -128,7 +133,7 @@ def _changed(table: Table, runs: pd.DataFrame, prepared: Path) -> Iterator[Found
     """The data, where they are at hand, still have the content that was computed on."""
     for (data, profile), group in runs.groupby(["data", "profile"]):
         known = PROFILES.get(str(profile))
-        kind = phantom_tag(known) if data == "phantom" and known else "[0-9a-f]" * 8
+        kind = phantom_tag(known.of(table)) if data == "phantom" and known else "[0-9a-f]" * 8
         if not table.classes:  # any data set may be meant
             continue
         paths = sorted(prepared.glob(f"{table.source}-{kind}/dataset.json"))
@@ -214,11 +219,17 @@ def _records(runs: pd.DataFrame, records: Mapping[str, Mapping[str, object]]) ->
             stated, recorded = getattr(line, key), record.get(key)
             if recorded != stated:
                 yield "error", f"run {line.run}: {key} is {stated} and {recorded} in its record"
-        budget = record.get("budget")
-        if not isinstance(budget, dict) or budget.get("steps") != line.steps:
+        if _steps(record.get("budget")) != line.steps:
             yield "error", f"run {line.run}: {line.steps} steps are not those of its record"
     for run in sorted(set(records) - set(runs["run"])):
         yield "error", f"{RECORDS} holds run {run}, which is not in runs.csv"
+
+
+def _steps(budget: object) -> object:
+    """Return the optimisation steps of a recorded budget, of a stream those of one round a case."""
+    if not isinstance(budget, dict):
+        return None
+    return budget["stream"] * budget["updates"] if "stream" in budget else budget.get("steps")
 
 
 def _stale(table: Table, runs: pd.DataFrame) -> Iterator[Found]:

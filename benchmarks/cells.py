@@ -27,6 +27,9 @@ SCHEMES: Final = {
     "a tenth of the training patients.",
     "chaos": "Folds by patient over the public part, since the references of the official test "
     "part are not public.",
+    "stream": "Cases arrive one by one. Their names are shuffled with a fixed seed, which decides "
+    "on the test cases; the others are shuffled again with the seed of the run, which is the order "
+    "of their arrival.",
 }
 """Split schemes in the order of their sections, with what to know about them."""
 

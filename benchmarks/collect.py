@@ -9,6 +9,9 @@ import pandas as pd
 
 from benchmarks.plan import IDENTITY
 from weakseg.results import (
+    ALL_POSITIONS,
+    ALL_ROUNDS,
+    ALL_WINDOWS,
     CASES,
     COUNTS,
     CURVES,
@@ -23,6 +26,20 @@ from weakseg.results import (
 
 DONE: Final = "done"
 RECORDS: Final = "records.json"
+GATHERED: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
+    "cases": ("values.csv", CASES),
+    "curves": ("curve.csv", CURVES),
+}
+"""Files of a results folder by name: the file of each run it is gathered from, and its columns."""
+
+STREAMED: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
+    "cases": ("values.csv", CASES),
+    "positions": ("positions.csv", ALL_POSITIONS),
+    "rounds": ("rounds.csv", ALL_ROUNDS),
+    "windows": ("windows.csv", ALL_WINDOWS),
+}
+"""The same where cases arrive one by one."""
+
 _INTEGERS: Final = ("fold", "seed", "threads", "steps")
 _SAME: Final = ("content", "profile", "data")
 
@@ -32,10 +49,11 @@ def collect(
     into: Path,
     keep: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
+    gathered: Mapping[str, tuple[str, Sequence[str]]] = GATHERED,
 ) -> None:
     """Gather runs of one table, one profile and one data set into ``into``.
 
-    Writes ``runs.csv``, ``cases.csv``, ``curves.csv``, ``values.csv``, and ``records.json``: what
+    Writes ``runs.csv``, the files of ``gathered``, ``values.csv``, and ``records.json``: what
     identifies each run, so that its name can be computed again.
 
     A run is done when its directory holds ``values.csv``. Every other run keeps its line in
@@ -44,9 +62,10 @@ def collect(
 
     Args:
         runs: run directories; one that does not exist yet counts as missing.
-        into: the results folder; its four CSV files are replaced.
+        into: the results folder; its CSV files are replaced.
         keep: names of runs that ``into`` holds already and whose lines stay as they are.
         labels: row of each run by name, in place of the one it was begun under.
+        gathered: ``GATHERED``, or ``STREAMED`` for runs of a stream.
 
     Raises:
         ValueError: no runs, one given twice, or runs of different data or profile; nothing is
@@ -54,7 +73,7 @@ def collect(
     """
     if not runs:
         raise ValueError(f"no runs to collect into {into}")
-    kept = {name: _lines(into / f"{name}.csv", keep) for name in ("runs", "cases", "curves")}
+    kept = {name: _lines(into / f"{name}.csv", keep) for name in ("runs", *gathered)}
     made = pd.DataFrame([_record(path) for path in runs], columns=list(RUNS))
     records = pd.concat([made, kept["runs"]], ignore_index=True) if keep else made
     if labels is not None:
@@ -62,11 +81,11 @@ def collect(
     _check(records)
     records = records.astype(dict.fromkeys(_INTEGERS, "Int64"))
     done = [path for path, status in zip(runs, made["status"], strict=True) if status == DONE]
-    cases = _gather(done, "values.csv", CASES, kept["cases"])
+    frames = {name: _gather(done, *of, kept[name]) for name, of in gathered.items()}
     write_csv(into / "runs.csv", records)
-    write_csv(into / "cases.csv", cases)
-    write_csv(into / "curves.csv", _gather(done, "curve.csv", CURVES, kept["curves"]))
-    write_csv(into / "values.csv", summarise_cases(cases))
+    for name, frame in frames.items():
+        write_csv(into / f"{name}.csv", frame)
+    write_csv(into / "values.csv", summarise_cases(frames["cases"]))
     write_text(into / RECORDS, _records(runs, into, keep))
 
 

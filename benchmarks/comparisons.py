@@ -21,9 +21,8 @@ CHOICES: Final[dict[Selection, str]] = {
 MEAN_DICE: Final = Column("dice", "mean")
 MEAN_HD95: Final = Column("hd95", "mean")
 DEAR: Final = 4.0
-"""A row that takes longer than this multiple of pCE is marked."""
+"""A row that takes longer than this multiple of the plain row is marked."""
 
-_PLAIN: Final = "pCE"
 _DELTA: Final = "\N{GREEK CAPITAL LETTER DELTA}"
 
 
@@ -130,7 +129,7 @@ def checkpoints(table: Table, results: Results) -> list[Block]:
         shown = [cell(group, MEAN_DICE) for group in (last, val, test)]
         gains[row] = (val.value - last.value, test.value - last.value)
         body.append([*shown, *map(signed, gains[row])])
-    if not rows:
+    if not rows or results.cases["selection"].nunique() < 2:
         return []
     columns = [*CHOICES.values(), f"validation {MINUS} last", f"test {MINUS} last"]
     return [
@@ -194,31 +193,31 @@ def _seed(table: Table, results: Results, runs: "pd.Series[str]") -> Group:
 
 
 def times(table: Table, runs: pd.DataFrame) -> list[Block]:
-    """Show how long the runs of every row took, relative to pCE on the same device."""
+    """Show how long the runs of every row took, relative to the plain row on the same device."""
     done = runs[(runs["status"] == DONE) & runs["seconds"].notna()]
     if not len(done):
         return []
     rows, body = finished(done, labels(table)), []
     for row in rows:
         mine = done[done["row"] == row]
-        ratio = _ratio(mine, done[done["row"] == _PLAIN])
+        ratio = _ratio(mine, done[done["row"] == table.plain])
         total, mean = (f"{x / 60:.1f}" for x in (mine["seconds"].sum(), mine["seconds"].mean()))
         multiple = NOTHING if math.isnan(ratio) else f"{ratio:.2f}"
         multiple += f" (above {DEAR:g})" if ratio > DEAR else ""
         body.append([str(len(mine)), total, mean, multiple])
-    columns = ["runs", "total (min)", "mean (min)", f"mean / {_PLAIN}"]
+    columns = ["runs", "total (min)", "mean (min)", f"mean / {table.plain}"]
     return [
         Heading("Time", 2),
         Text(
             f"Wall-clock time of training, evaluation and scoring, of all finished runs. The "
-            f"multiple is of the mean time of {_PLAIN} on the same device; above {DEAR:g} it is "
-            "marked. Runs that shared a machine took longer than they would have alone."
+            f"multiple is of the mean time of {table.plain} on the same device; above {DEAR:g} it "
+            "is marked. Runs that shared a machine took longer than they would have alone."
         ),
         Grid(frame(rows, body, columns)),
     ]
 
 
 def _ratio(mine: pd.DataFrame, plain: pd.DataFrame) -> float:
-    """Return the mean over devices of a row's mean time over pCE's; NaN where none is shared."""
+    """Return the mean over devices of two rows' ratio of mean times; NaN where none is shared."""
     ours, theirs = (part.groupby("device")["seconds"].mean() for part in (mine, plain))
     return float((ours / theirs).mean())

@@ -32,6 +32,7 @@ from benchmarks.comparisons import (
 from benchmarks.scores import finished
 from benchmarks.spec import Column, Metric, Reported, Table
 from benchmarks.statistics import FEWEST, LEVEL, RESAMPLES
+from benchmarks.stream_blocks import Stream, sections
 from weakseg.results import Selection
 
 HD95: Final = {
@@ -43,6 +44,14 @@ _EMPTY: Final = {
     "it has Dice 0 and no distance, and counts as missed or spurious. The mean distance of a case "
     "needs all its classes; n says how many cases have one",
 }
+_STEPS: Final = {
+    False: "optimisation steps per run",
+    True: "optimisation steps of a stream with one round per case",
+}
+_SCORED: Final = (
+    "Headline numbers: hard Dice of each test case, averaged over the window of positions that "
+    "ends with the stream; distances, missed and spurious are those of the last position"
+)
 _RUN: Final = ("fold", "seed", "status")
 _SHOWN: Final = 5
 _DEFINITIONS: Final[tuple[Metric, ...]] = ("hd95", "hd95_max")
@@ -64,6 +73,7 @@ def contents(
     values: pd.DataFrame,
     cases: pd.DataFrame,
     curves: pd.DataFrame | None = None,
+    stream: Stream | None = None,
 ) -> list[Block]:
     """Return all there is to say about the results of one profile and data set.
 
@@ -73,6 +83,7 @@ def contents(
         values: ``values.csv``, for the means of single runs.
         cases: ``cases.csv``, for all that is pooled.
         curves: ``curves.csv``, for what the similarity looks like at the last step.
+        stream: the further files of a table of streams.
 
     Raises:
         ValueError: a run belongs to no row of the table.
@@ -83,6 +94,8 @@ def contents(
     blocks: list[Block] = [Heading(table.title, 1), _header(table, results, parts)]
     for scheme, part in parts.items():
         blocks += _section(table, part, scheme, list(parts))
+    if stream is not None:
+        blocks += sections(table, results, stream)
     blocks += times(table, runs)
     if curves is not None:
         blocks += _similarity(table, runs, curves)
@@ -107,9 +120,11 @@ def _header(table: Table, results: Results, parts: dict[str, Results]) -> Block:
         data = "**PHANTOM** (synthetic images: these numbers say nothing about patients)"
     lines = (
         f"Data: {data}; content {', '.join(c[:12] for c in unique(runs['content'])) or NOTHING}",
-        f"Profile: {listed(runs['profile'])}; {listed(runs['steps'])} optimisation steps per run",
+        f"Profile: {listed(runs['profile'])}; {listed(runs['steps'])} {_STEPS[bool(table.stream)]}",
         f"Split: {'; '.join(extents)}",
-        f"Checkpoint of the headline numbers: {CHOICES[protocol.selection]}",
+        _SCORED
+        if table.stream
+        else f"Checkpoint of the headline numbers: {CHOICES[protocol.selection]}",
         f"Empty masks: {_EMPTY[protocol.empty]}",
         f"HD95: {HD95['pooled']}; all distances in mm, per volume",
         f"Interpolation: {protocol.interpolation}",
@@ -141,7 +156,7 @@ def _section(table: Table, results: Results, scheme: str, schemes: list[str]) ->
         Picture(cases, "Best, median and worst test case"),
         Picture(curves, "Learning curves"),
     ]
-    done = (results.runs["status"] == DONE).any()
+    done = table.stream is None and (results.runs["status"] == DONE).any()
     return [
         Heading(f"Split {scheme}", 2),
         Text(f"{SCHEMES.get(scheme, '')} Here: {_extent(results, selection)}.{per_group}"),

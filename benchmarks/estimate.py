@@ -2,12 +2,17 @@
 
 import time
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 
 from benchmarks.plan import Run
 from weakseg.config import Compute
 from weakseg.data.dataset import Dataset
+from weakseg.method import Budget, Method
+from weakseg.models import Network
+from weakseg.online.method import OnlineMethod, StreamBudget
+from weakseg.online.run import build_stream_network
 from weakseg.train import build_network
 from weakseg.types import channels_last
 
@@ -33,9 +38,9 @@ def seconds_for(
     device = "cuda" if torch.cuda.is_available() and compute.accelerator != "cpu" else "cpu"
     threads = torch.get_num_threads()
     torch.set_num_threads(compute.threads or threads)
-    network = build_network(first.method, first.budget, dataset, seed=0).to(device)
-    size = first.budget.grid.size
-    image = torch.rand(first.budget.batch, dataset.modalities, size, size, device=device)
+    network, size = _network(first, dataset)
+    network.to(device)
+    image = torch.rand(first.budget.batch, dataset.modalities, *size, device=device)
     times = []
     for _ in range(4):
         started = time.monotonic()
@@ -46,5 +51,23 @@ def seconds_for(
             torch.cuda.synchronize()
         times.append(time.monotonic() - started)
     torch.set_num_threads(threads)
-    steps = sum(costs[run.row] * run.budget.steps for run in runs)
+    steps = sum(costs[run.row] * _steps(run) for run in runs)
     return START + OVERHEAD * min(times) * steps / jobs
+
+
+def _network(run: Run, dataset: Dataset) -> tuple[Network, tuple[int, ...]]:
+    """Return the network of a run and the size of its images."""
+    if isinstance(run.method, OnlineMethod) and isinstance(run.budget, StreamBudget):
+        network = build_stream_network(run.method, run.budget, dataset.modalities, seed=0)
+        return network, run.budget.grid.size
+    method, budget = cast(Method, run.method), cast(Budget, run.budget)
+    return build_network(method, budget, dataset, seed=0), (budget.grid.size,) * 2
+
+
+def _steps(run: Run) -> int:
+    """Return the most optimiser steps that a run can make."""
+    if not isinstance(run.method, OnlineMethod) or not isinstance(run.budget, StreamBudget):
+        return run.budget.steps
+    plan, updates = run.method.interaction, run.budget.updates
+    rounds = range(1, plan.stop.rounds + 1)
+    return run.budget.stream * sum(plan.updates(number, updates) for number in rounds)

@@ -13,9 +13,14 @@ from benchmarks.collect import DONE
 from benchmarks.comparisons import ranked
 from benchmarks.plots import draw_curves, draw_ranks
 from benchmarks.spec import Table
+from benchmarks.stream_blocks import Stream, by_row
+from benchmarks.stream_case_figure import draw_case
+from benchmarks.stream_plots import draw_along, draw_effort
 from weakseg.results import read_csv, write_bytes
 
 _DPI: Final = 110
+WINDOW: Final = 15
+"""Positions of the running mean of test curves, as in the released code."""
 
 
 def draw(table: Table, root: Path, into: Path, load: Load) -> list[Path]:
@@ -65,6 +70,37 @@ def draw_numbers(table: Table, into: Path) -> list[Path]:
         if found is not None:
             written.append(_save(table, draw_ranks(found), done, into, "ranks", schemes))
     return written
+
+
+def draw_streams(table: Table, root: Path, into: Path) -> list[Path]:
+    """Draw the figures of a table of streams: mean ranks, test curves, Dice for effort, one case.
+
+    The case is that of the first row of the table whose run in ``root`` kept one; where none did,
+    an earlier figure stays as it is.
+
+    Returns:
+        The files written; none without a finished run.
+    """
+    runs, values, cases, *more = (
+        read_csv(into / f"{name}.csv")
+        for name in ("runs", "values", "cases", "positions", "rounds", "windows")
+    )
+    done, results = runs[runs["status"] == DONE], Results(runs, values, cases)
+    if not len(done):
+        return []
+    schemes, parts = schemes_of(runs), by_row(table, runs, Stream(*more))
+    drawn = {row: part for row, part in parts.items() if len(part.rounds)}
+    figures = {"stream": draw_along(parts, WINDOW)}
+    if drawn:
+        figures["effort"] = draw_effort(drawn)
+    found = ranked(table, results)
+    if found is not None:
+        figures["ranks"] = draw_ranks(found)
+    kept = [root / run / "case.npz" for row in drawn for run in done.loc[done["row"] == row, "run"]]
+    shown = next((path for path in kept if path.is_file()), None)
+    if shown is not None:
+        figures["case"] = draw_case(shown)
+    return [_save(table, figure, done, into, kind, schemes) for kind, figure in figures.items()]
 
 
 def _done(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:

@@ -4,14 +4,17 @@ import difflib
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import torch
 
-from benchmarks.spec import Plan, Row, Table
+from benchmarks.spec import AnyRow, Plan, Table
 from weakseg.config import Compute
 from weakseg.data.splits import FOLDS, Scheme
 
 Why = str
+STREAM: Final = (1,)
+"""Folds of a stream: seeds change its order, not its test cases."""
 
 
 def pick_profile(name: str, data: Path | None) -> tuple[str, Why]:
@@ -30,7 +33,7 @@ def pick_profile(name: str, data: Path | None) -> tuple[str, Why]:
     return "quick", "no data given, so phantoms, and no GPU"
 
 
-def chosen(table: Table, wanted: str, subset: bool = False) -> tuple[Row, ...]:
+def chosen(table: Table, wanted: str, subset: bool = False) -> tuple[AnyRow, ...]:
     """Return the rows that ``wanted`` lists: "all", "default", or labels split by semicolons.
 
     Args:
@@ -59,16 +62,21 @@ def planned(plan: Plan, scheme: Scheme | None, folds: tuple[int, ...]) -> Plan:
     """Return the plan with another scheme or other folds.
 
     Raises:
-        SystemExit: the scheme has no such fold.
+        SystemExit: the scheme has no such fold, or one is asked for where cases stream.
     """
     if scheme is not None:
+        if dict(plan).keys() == {"stream"}:
+            raise SystemExit(
+                f"--scheme {scheme}: the cases of this table stream in one order a seed"
+            )
         plan = ((scheme, folds or dict(plan).get(scheme, FOLDS[scheme][:1])),)
     elif folds:
         plan = tuple((known, folds) for known, _ in plan)
     for known, wanted in plan:
-        unknown = sorted(set(wanted) - set(FOLDS[known]))
+        there = STREAM if known == "stream" else FOLDS[known]
+        unknown = sorted(set(wanted) - set(there))
         if unknown:
-            raise SystemExit(f"{known} has the folds {FOLDS[known]}, not {unknown}")
+            raise SystemExit(f"{known} has the folds {there}, not {unknown}")
     return plan
 
 

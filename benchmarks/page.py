@@ -16,6 +16,7 @@ from benchmarks.blocks import Block, Grid, Heading, Items, Picture, Text
 from benchmarks.cells import NOTHING
 from benchmarks.contents import contents
 from benchmarks.spec import Table
+from benchmarks.stream_blocks import Stream
 from weakseg.results import RUNS
 
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?(?=$|\n| [±(])")
@@ -31,6 +32,7 @@ def page(
     curves: pd.DataFrame | None,
     figures: Path,
     records: Mapping[str, Mapping[str, Any]] | None = None,
+    stream: Stream | None = None,
 ) -> str:
     """Render the results of one profile and data set as a self-contained HTML page.
 
@@ -42,11 +44,12 @@ def page(
         curves: ``curves.csv``.
         figures: folder with the PNG files; one that is missing is left out.
         records: run name -> its resolved configuration, shown as JSON where it is given.
+        stream: the further files of a table of streams.
 
     Raises:
         ValueError: a run belongs to no row of the table.
     """
-    blocks = contents(table, runs, values, cases, curves)[1:]
+    blocks = contents(table, runs, values, cases, curves, stream)[1:]
     parts = [_part(block, figures) for block in blocks]
     environment = Environment(
         loader=PackageLoader("benchmarks", ""), autoescape=True, undefined=StrictUndefined

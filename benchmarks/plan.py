@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.profiles import Profile
-from benchmarks.spec import Plan, Row, Table
+from benchmarks.spec import AnyMethod, AnyRow, AnyScheme, Plan, Table
 from weakseg.config import describe, identity, override
-from weakseg.data.splits import Scheme
 from weakseg.losses import Term
 from weakseg.method import Budget, Method
+from weakseg.online.method import OnlineMethod, StreamBudget
 
 DONE, FAILED = "values.csv", "error.txt"
 
@@ -19,14 +19,17 @@ IDENTITY = ("method", "budget", "profile", "scheme", "fold", "seed", "content", 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One training: a row on one fold with one seed under one budget on one content of data."""
+    """One training: a row on one fold with one seed under one budget on one content of data.
+
+    The seed of a stream is also that of the order in which its cases arrive.
+    """
 
     table: str
     row: str
-    method: Method
-    budget: Budget
+    method: AnyMethod
+    budget: Budget | StreamBudget
     profile: str
-    scheme: Scheme
+    scheme: AnyScheme
     fold: int
     seed: int
     data: str
@@ -50,7 +53,7 @@ class Run:
 def runs(
     table: Table,
     profile: Profile,
-    rows: tuple[Row, ...],
+    rows: tuple[AnyRow, ...],
     data: str,
     content: str,
     plan: Plan | None = None,
@@ -71,7 +74,7 @@ def runs(
             table=table.name,
             row=row.label,
             method=_resized(row.method, profile),
-            budget=profile.budget,
+            budget=profile.stream.budget(table.stream) if table.stream else profile.budget,
             profile=profile.name,
             scheme=scheme,
             fold=fold,
@@ -87,10 +90,17 @@ def runs(
     ]
 
 
-def _resized(method: Method, profile: Profile) -> Method:
+def _resized(method: AnyMethod, profile: Profile) -> AnyMethod:
+    """Return a method at the profile's widths and windows."""
+    if isinstance(method, OnlineMethod):
+        return profile.stream.resized(method)
+    return _resized_stages(method, profile)
+
+
+def _resized_stages(method: Method, profile: Profile) -> Method:
     """Return a method at the profile's widths and windows, and so its first stage."""
     if method.first is not None:
-        first = replace(method.first, method=_resized(method.first.method, profile))
+        first = replace(method.first, method=_resized_stages(method.first.method, profile))
         method = replace(method, first=first)
     if profile.widths is not None:
         method = override(method, "network.widths", profile.widths)

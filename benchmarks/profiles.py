@@ -1,9 +1,10 @@
 """Budgets as data: what every row of a table gets alike, by the machine it runs on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from benchmarks.spec import Plan, Table
+from benchmarks.spec import Plan, StreamData, Table
+from benchmarks.stream_profiles import StreamProfile
 from weakseg.config import Optim
 from weakseg.data.grid import Grid
 from weakseg.method import Budget
@@ -37,18 +38,22 @@ class Pairs:
 class Profile:
     """One budget, for a data set the size of ACDC and a field of 192 mm; see :meth:`of`.
 
+    ``stream`` is the budget of tables whose cases arrive one by one.
+
     ``folds`` says whether all folds of all split schemes of a table are computed, the first fold
     of each, or the first of the table's last scheme. ``widths`` replaces the network's widths and
     ``pairs`` the windows of the pairwise terms, None leaves them; ``subset`` takes a table's
     default rows unless others are asked for; ``patients`` and ``matrix`` size the phantom that
     stands in for missing data (``matrix`` pixels in plane, None for the sizes scanners use).
+    Without ``seeds`` there is one, 0, or those of the stream's orders.
     """
 
     name: str
     about: str
     budget: Budget
+    stream: StreamProfile = field(default_factory=StreamProfile)
     folds: Literal["all", "first", "one"] = "one"
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = ()
     widths: tuple[int, ...] | None = None
     pairs: Pairs | None = None
     subset: bool = False
@@ -67,7 +72,9 @@ class Profile:
         return replace(self, seeds=seeds) if seeds else self
 
     def of(self, table: Table) -> "Profile":
-        """Return the profile for a table: its steps, field of view and augmentation."""
+        """Return the profile for a table: its seeds, steps, field, augmentation and phantom."""
+        if table.stream is not None:
+            return self._of_stream(table.stream)
         budget, factor = self.budget, FIELD / (table.field or FIELD)
         interval, grid = budget.interval, budget.grid
         if grid.spacing is not None:
@@ -76,7 +83,16 @@ class Profile:
         steps = interval * (budget.steps // budget.interval)
         pairs = self.pairs and (self.pairs if factor == 1 else self.pairs.scaled(factor))
         budget = replace(budget, grid=grid, steps=steps, interval=interval, augment=table.augment)
-        return replace(self, pairs=pairs, budget=budget)
+        return replace(self, pairs=pairs, budget=budget, seeds=self.seeds or (0,))
+
+    def _of_stream(self, data: StreamData) -> "Profile":
+        budget = self.stream.budget(data)
+        return replace(
+            self,
+            seeds=self.seeds or self.stream.orders,
+            patients=budget.pool + budget.stream + budget.test,
+            matrix=self.stream.matrix,
+        )
 
 
 PROFILES = {

@@ -132,7 +132,8 @@ def _step(state: dict[str, Any]) -> str:
     if state["step"] >= state["steps"]:
         return "scoring"
     left = (state["steps"] - state["step"]) * state["seconds_per_step"]
-    return f"step {state['step']}/{state['steps']}, {clock(left)} left"
+    text = state.get("text", f"step {state['step']}/{state['steps']}")
+    return f"{text}, {clock(left)} left"
 
 
 def _terms(state: dict[str, Any]) -> str:

@@ -8,19 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.collect import DONE, collect, read_records
-from benchmarks.figures import draw, draw_numbers
+from benchmarks.collect import DONE, GATHERED, STREAMED, collect, read_records
+from benchmarks.figures import draw, draw_numbers, draw_streams
 from benchmarks.index import index
 from benchmarks.page import page
 from benchmarks.plan import runs
 from benchmarks.profiles import PROFILES
 from benchmarks.render import render, to_latex
-from benchmarks.spec import Table
+from benchmarks.spec import AnyScheme, Table
+from benchmarks.stream_blocks import Stream
 from weakseg.data.dataset import Dataset
-from weakseg.data.splits import Scheme
 from weakseg.results import read_csv, write_text
 
-FRAMES = ("runs", "values", "cases", "curves")
+
+def frames_of(table: Table) -> tuple[str, ...]:
+    """Return the names of the CSV files of a table's results folders, ``runs`` first."""
+    return ("runs", "values", *(STREAMED if table.stream else GATHERED))
 
 
 def publish(
@@ -48,8 +51,11 @@ def publish(
     keep = sorted(set(there) - done)
     directories = [root / run for run in found if run not in keep]
     if directories:
-        collect(directories, folder, keep, there | found)
-    if keep:
+        gathered = STREAMED if table.stream else GATHERED
+        collect(directories, folder, keep, there | found, gathered)
+    if table.stream:
+        draw_streams(table, root, folder)
+    elif keep:
         draw_numbers(table, folder)
     else:
         draw(table.of(source.classes), root, folder, _loader(source))
@@ -72,13 +78,17 @@ def render_folder(table: Table, folder: Path) -> None:
 
 def rendered(table: Table, folder: Path) -> dict[str, str]:
     """Return what :func:`render_folder` writes, by file name."""
-    made, values, cases, curves = (read_csv(folder / f"{name}.csv") for name in FRAMES)
-    frames = (made, values, cases, curves)
-    table = table.of(tuple(sorted(cases["class"].unique())))
+    read = {name: read_csv(folder / f"{name}.csv") for name in frames_of(table)}
+    frames = (read["runs"], read["values"], read["cases"])
+    table = table.of(tuple(sorted(read["cases"]["class"].unique())))
+    curves, stream = read.get("curves"), None
+    if table.stream:
+        stream = Stream(read["positions"], read["rounds"], read["windows"])
+    figures, known = folder / "figures", read_records(folder)
     return {
-        "table.md": render(table, *frames),
-        "table.tex": to_latex(table, *frames[:3]),
-        "table.html": page(table, *frames, folder / "figures", read_records(folder)),
+        "table.md": render(table, *frames, curves, stream),
+        "table.tex": to_latex(table, *frames),
+        "table.html": page(table, *frames, curves, figures, known, stream),
     }
 
 
@@ -119,7 +129,7 @@ def current(
 
 @lru_cache(maxsize=1024)
 def expected(
-    table: Table, profile: str, data: str, content: str, scheme: Scheme, fold: int, seed: int
+    table: Table, profile: str, data: str, content: str, scheme: AnyScheme, fold: int, seed: int
 ) -> dict[str, str]:
     """Return the runs that the table's rows make of one fold and seed: label by run."""
     made = runs(

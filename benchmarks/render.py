@@ -7,6 +7,7 @@ from benchmarks.cells import NOTHING, Results, grid, listed, schemes_of
 from benchmarks.comparisons import CHOICES, labels
 from benchmarks.contents import HD95, check_rows, contents
 from benchmarks.spec import Table
+from benchmarks.stream_blocks import Stream
 
 
 def render(
@@ -15,12 +16,13 @@ def render(
     values: pd.DataFrame,
     cases: pd.DataFrame,
     curves: pd.DataFrame | None = None,
+    stream: Stream | None = None,
 ) -> str:
     """Render the results of one profile and data set as Markdown.
 
     Arguments and errors as in :func:`benchmarks.contents.contents`.
     """
-    blocks = contents(table, runs, values, cases, curves)
+    blocks = contents(table, runs, values, cases, curves, stream)
     return "\n\n".join(_markdown(block) for block in blocks) + "\n"
 
 

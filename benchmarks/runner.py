@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch.loggers import Logger
@@ -21,7 +21,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from benchmarks.plan import DONE, FAILED, Run
 from weakseg.config import Compute
 from weakseg.data.dataset import Dataset
-from weakseg.data.splits import split
+from weakseg.data.splits import Scheme, split
+from weakseg.method import Budget, Method
+from weakseg.online.method import OnlineMethod, StreamBudget
+from weakseg.online.run import stream_and_score
 from weakseg.recorder import seconds_spent
 from weakseg.results import write_text
 from weakseg.train import fit_and_test
@@ -71,18 +74,10 @@ def execute(
         started = time.monotonic()
         _record(run, out, compute, "running", before)
         try:
-            fit_and_test(
-                run.method,
-                run.budget,
-                dataset,
-                split(run.scheme, dataset.cases, run.fold),
-                seed=run.seed,
-                out=out,
-                cache=cache,
-                compute=compute,
-                loggers=_loggers(run, out),
-                parent=parent,
-            )
+            _compute(
+                run, dataset, seed=run.seed, out=out, cache=cache, compute=compute,
+                loggers=_loggers(run, out), parent=parent,
+            )  # fmt: skip
             status = "done"
         except (KeyboardInterrupt, SIGTERMException):
             _record(run, out, compute, "interrupted", before + time.monotonic() - started)
@@ -92,6 +87,18 @@ def execute(
             write_text(out / FAILED, f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}")
         _record(run, out, compute, status, before + time.monotonic() - started)
     return True
+
+
+def _compute(run: Run, dataset: Dataset, **options: Any) -> None:
+    """Train and score, on a split of the cases or on a stream of them."""
+    match run:
+        case Run(method=OnlineMethod() as method, budget=StreamBudget() as budget):
+            stream_and_score(method, budget, dataset, **options)
+        case Run(method=Method() as method, budget=Budget() as budget, scheme=scheme):
+            parts = split(cast(Scheme, scheme), dataset.cases, run.fold)
+            fit_and_test(method, budget, dataset, parts, **options)
+        case _:
+            raise TypeError(f"{run.row}: {run.method} does not go with {run.budget}")
 
 
 def _continued(compute: Compute, out: Path) -> Compute:

@@ -2,15 +2,19 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from weakseg.data.augment import Augment, Augmentation
 from weakseg.data.splits import Scheme
 from weakseg.method import Method
+from weakseg.online.method import OnlineMethod
 from weakseg.results import Selection
 
 Metric = Literal["dice", "hd95", "hd95_max", "assd", "missed", "spurious"]
-Plan = tuple[tuple[Scheme, tuple[int, ...]], ...]
+AnyScheme = Scheme | Literal["stream"]
+"""How cases are shared out: a split, or in the order in which they arrive on a stream."""
+
+Plan = tuple[tuple[AnyScheme, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -51,19 +55,28 @@ class Reported:
             raise ValueError(f"a Dice score is a fraction, got {self.value}")
 
 
+AnyMethod: TypeAlias = Method | OnlineMethod
+M_co = TypeVar("M_co", bound=AnyMethod, covariant=True)
+
+
 @dataclass(frozen=True)
-class Row:
+class TableRow(Generic[M_co]):
     """One method of a table. Raise ``version`` when a fix changes its numbers.
 
-    ``cost`` is the time of a run as a multiple of pCE's, for estimates only.
+    ``cost`` is the time of a run as a multiple of the table's plainest row, for estimates only.
     """
 
     label: str
-    method: Method
+    method: M_co
     note: str = ""
     reported: tuple[Reported, ...] = ()
     version: int = 1
     cost: float = 1.0
+
+
+Row: TypeAlias = TableRow[Method]
+StreamRow: TypeAlias = TableRow[OnlineMethod]
+AnyRow: TypeAlias = TableRow[AnyMethod]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +93,23 @@ class EvalProtocol:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreamData:
+    """How the cases of a table are shared out that arrive one by one, as far as there are any.
+
+    ``stream`` cases arrive, ``test`` cases are tested on after each of them, and ``pool`` cases
+    come before the others in the shuffle and are left alone, as in the published split. ``region``
+    is the part of an image that grids of short profiles cover, around its middle and ``extent``
+    mm (z, y, x) long; it is found without the reference.
+    """
+
+    stream: int
+    test: int
+    pool: int = 0
+    region: Literal["all", "nonzero", "centre"] = "all"
+    extent: tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A table of a paper: ``rows`` are trained, ``columns`` are shown, for ``classes``.
 
@@ -88,15 +118,16 @@ class Table:
     is the side of the central square that grids of short profiles cover, mm, None for the whole
     slice; ``effort`` the share of a short profile's steps that these data get; ``augment`` is
     done to the slices of rows that bring no augmentation of their own; ``references`` are the
-    rows that the others are compared with; ``default`` the rows that the shortest profile
-    computes unless asked for more, none for all of them.
+    rows that the others are compared with; ``plain`` the row whose time is the unit; ``default``
+    the rows that the shortest profile computes unless asked for more, none for all of them.
+    ``stream`` shares the cases out where they arrive one by one, and is None elsewhere.
     """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     protocol: EvalProtocol
-    rows: tuple[Row, ...]
+    rows: tuple[AnyRow, ...]
     classes: tuple[str, ...]
     source: str
     plan: Plan
@@ -104,7 +135,9 @@ class Table:
     effort: float = 1.0
     augment: Augmentation = dataclasses.field(default_factory=Augment)
     references: tuple[str, ...] = ()
+    plain: str = "pCE"
     default: tuple[str, ...] = ()
+    stream: StreamData | None = None
 
     def __post_init__(self) -> None:
         labels = [row.label for row in self.rows]

@@ -70,6 +70,19 @@ def interval(values: "pd.Series[float]") -> Interval | None:
     return _bootstrap(tuple(sums), tuple(counts))
 
 
+def ratio_interval(parts: "pd.Series[float]", wholes: "pd.Series[float]") -> Interval | None:
+    """Return the interval of sum(parts) / sum(wholes), patients drawn as in :func:`interval`.
+
+    Args:
+        parts: one value per patient.
+        wholes: of the same patients, in the same order.
+
+    Returns:
+        None with fewer than ``FEWEST`` patients.
+    """
+    return _bootstrap(tuple(parts), tuple(wholes)) if len(parts) >= FEWEST else None
+
+
 @cache
 def _bootstrap(sums: tuple[float, ...], counts: tuple[int, ...]) -> Interval:
     for method in ("BCa", "percentile"):

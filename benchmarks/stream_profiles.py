@@ -1,0 +1,71 @@
+"""Budgets of streams as data: cases, grid, updates and network, by the machine they run on."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from benchmarks.spec import StreamData
+from weakseg.config import Optim, override
+from weakseg.data.volumes import VolumeGrid
+from weakseg.models.vnet import VNet
+from weakseg.online.method import OnlineMethod, StreamBudget
+
+RELEASED: Final = Optim(lr=1e-3, momentum=0.99, weight_decay=5e-4)
+"""The optimiser of the released code."""
+
+ADAMW: Final = Optim(name="adamw", lr=1e-3, weight_decay=1e-4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamProfile:
+    """One budget of a stream; see :meth:`budget`.
+
+    ``orders`` are the seeds of the order of arrival; ``stream`` and ``test`` the most cases that
+    are taken of a table's, None for all; ``size`` the cells (z, y, x) of a grid that looks at the
+    image only, None for the released recipe, which looks at the reference; ``width`` that of the
+    V-Net, None to keep the rows' networks; ``matrix`` sizes the phantom.
+    """
+
+    orders: tuple[int, ...] = (1,)
+    stream: int | None = None
+    test: int | None = None
+    size: tuple[int, int, int] | None = None
+    width: int | None = None
+    updates: int = 150
+    window: int = 15
+    gap: int = 1
+    review: int = 8
+    optim: Optim = field(default_factory=lambda: ADAMW)
+    matrix: int = 64
+
+    def budget(self, data: StreamData) -> StreamBudget:
+        """Return what every row of a table of such data gets."""
+        stream, test = (
+            wanted if most is None else min(wanted, most)
+            for wanted, most in ((data.stream, self.stream), (data.test, self.test))
+        )
+        return StreamBudget(
+            grid=self._grid(data),
+            stream=stream,
+            test=test,
+            pool=data.pool if self.stream is None else 0,
+            updates=self.updates,
+            optim=self.optim,
+            window=self.window,
+            gap=self.gap,
+            review=self.review,
+        )
+
+    def resized(self, method: OnlineMethod) -> OnlineMethod:
+        """Return a method at the profile's width, if its network is a V-Net."""
+        if self.width is None or not isinstance(method.network, VNet):
+            return method
+        return override(method, "network.width", self.width)
+
+    def _grid(self, data: StreamData) -> VolumeGrid:
+        if self.size is None:
+            return VolumeGrid(size=(30, 55, 55), mode="parity")
+        depth, height, width = (
+            round(length / cells, 3) for length, cells in zip(data.extent, self.size, strict=True)
+        )
+        spacing = (depth, height, width)
+        return VolumeGrid(size=self.size, mode="honest", region=data.region, spacing=spacing)

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from weakseg.data.phantoms import acdc, chaos, mscmr
+from weakseg.data.phantoms import acdc, brats2015, chaos, hippocampus, mscmr, nci_isbi2013
 
 Writer = Callable[[Path, int, int | None, int], None]
 """Writes (root, patients, matrix, seed): ``matrix`` fixes the rows and columns of all slices, None
@@ -20,6 +20,9 @@ PHANTOMS: Final[Mapping[str, Writer]] = MappingProxyType(
         "chaos-t1-out": chaos.write_t1,
         "chaos-t2": chaos.write_t2,
         "chaos-ct": chaos.write_ct,
+        "brats2015": brats2015.write,
+        "nci-isbi2013": nci_isbi2013.write,
+        "hippocampus": hippocampus.write,
     }
 )
 """Every data set that can be written."""

@@ -13,8 +13,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 from scipy import ndimage
 
 from weakseg.data.phantoms import files
@@ -26,6 +24,7 @@ from weakseg.data.phantoms.abdomen import (
     sample_abdomen,
 )
 from weakseg.data.phantoms.canvas import Canvas, Field, Space
+from weakseg.data.phantoms.files import dicom_slice
 from weakseg.data.phantoms.waves import wave
 from weakseg.data.splits import CHAOS_PATIENTS, CHAOS_PER_FOLD
 from weakseg.seeding import generator, seed_from
@@ -218,7 +217,7 @@ def _write_series(
     (patient.folder / folder).mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(names):
         at = i if scan.upwards else len(names) - 1 - i
-        data = _dataset(stored[at], header)
+        data = dicom_slice(stored[at], header)
         data.StudyInstanceUID, data.SeriesInstanceUID = f"{identifier}.0", identifier
         data.SOPInstanceUID, data.InstanceNumber = f"{identifier}.{i + 1}", i + 1
         data.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
@@ -227,23 +226,6 @@ def _write_series(
         data.PixelSpacing = [scan.pixel, scan.pixel]
         data.SliceThickness = scan.thickness
         data.save_as(patient.folder / folder / name, enforce_file_format=True)
-
-
-def _dataset(stored: NDArray[np.uint16], header: dict[str, Any]) -> Dataset:
-    """Return a grey image [H, W] without a place."""
-    data = Dataset()
-    data.SOPClassUID = CTImageStorage if header["Modality"] == "CT" else MRImageStorage
-    data.PatientName, data.PatientID = "PHANTOM", ""
-    data.Rows, data.Columns = stored.shape
-    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-    data.BitsAllocated, data.BitsStored, data.HighBit = 16, 16, 15
-    data.PixelRepresentation = 0
-    for field, value in header.items():
-        setattr(data, field, value)
-    data.PixelData = stored.astype("<u2").tobytes()
-    data.file_meta = FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return data
 
 
 def _write_masks(patient: _Patient, names: list[str], grey: NDArray[Any]) -> None:

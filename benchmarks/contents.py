@@ -158,7 +158,7 @@ def _section(table: Table, results: Results, scheme: str, schemes: list[str]) ->
     ]
     done = table.stream is None and (results.runs["status"] == DONE).any()
     return [
-        Heading(f"Split {scheme}", 2),
+        Heading("Test cases" if table.stream else f"Split {scheme}", 2),
         Text(f"{SCHEMES.get(scheme, '')} Here: {_extent(results, selection)}.{per_group}"),
         Grid(grid(results, labels(table), table.columns, selection)),
         *_unfinished(table, results.runs),
@@ -172,7 +172,8 @@ def _section(table: Table, results: Results, scheme: str, schemes: list[str]) ->
 
 
 def _distances(table: Table, results: Results) -> list[Block]:
-    rows, means = finished(results.runs, labels(table)), (*table.classes, "mean")
+    rows = finished(results.runs, labels(table))
+    means = (*table.classes, "mean") if len(table.classes) > 1 else ("mean",)
     if not rows:
         return []
     columns = [Column(metric, cls) for metric in _DEFINITIONS for cls in means]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from benchmarks.spec import Plan, StreamData, Table
-from benchmarks.stream_profiles import StreamProfile
+from benchmarks.stream_profiles import RELEASED, StreamProfile
 from weakseg.config import Optim
 from weakseg.data.grid import Grid
 from weakseg.method import Budget
@@ -102,12 +102,14 @@ PROFILES = {
             name="paper",
             about="the budget of the released code: 60,000 steps of 12 slices at 256 x 256",
             budget=Budget(grid=Grid(), batch=12, steps=60_000, interval=2_000, optim=Optim()),
+            stream=StreamProfile(orders=(1, 2, 3), optim=RELEASED),
             folds="all",
         ),
         Profile(
             name="gpu",
             about="a tenth of the paper's steps",
             budget=Budget(grid=Grid(), batch=12, steps=6_000, interval=500, optim=Optim()),
+            stream=StreamProfile(updates=50, optim=RELEASED),
             folds="first",
         ),
         Profile(
@@ -116,6 +118,9 @@ PROFILES = {
             "some hours for all rows",
             budget=Budget(
                 grid=Grid(size=96, spacing=2.0), batch=8, steps=1_000, interval=250, optim=ADAMW
+            ),
+            stream=StreamProfile(
+                stream=60, test=30, size=(24, 32, 32), width=8, updates=25, review=10
             ),
             pairs=Pairs(radius=3, sigma=4.0),
         ),
@@ -126,6 +131,9 @@ PROFILES = {
             budget=Budget(
                 grid=Grid(size=64, spacing=3.0), batch=8, steps=400, interval=100, optim=ADAMW
             ),
+            stream=StreamProfile(
+                stream=16, test=8, size=(16, 24, 24), width=4, updates=8, window=5, review=5
+            ),
             widths=HALF,
             pairs=Pairs(radius=2, sigma=3.0),
             subset=True,
@@ -135,6 +143,16 @@ PROFILES = {
             about="a few steps for tests; its numbers mean nothing",
             budget=Budget(
                 grid=Grid(size=32, spacing=6.0), batch=2, steps=4, interval=2, optim=ADAMW
+            ),
+            stream=StreamProfile(
+                stream=3,
+                test=2,
+                size=(16, 16, 16),
+                width=2,
+                updates=2,
+                window=2,
+                review=2,
+                matrix=32,
             ),
             widths=(4, 4, 4, 8, 8),
             pairs=Pairs(radius=1, sigma=1.5),

@@ -66,7 +66,7 @@ def sections(table: Table, results: Results, stream: Stream) -> list[Block]:
         Heading("Along the stream", 2),
         Picture("stream.png", PICTURES["stream"]),
         *_windows(parts),
-        *_learning(parts),
+        *_learning(drawn),
         *_effort(drawn),
         *_front_end(drawn),
         *_resources(parts),
@@ -131,7 +131,9 @@ def _windows(parts: dict[str, Stream]) -> list[Block]:
     return blocks
 
 
-def _learning(parts: dict[str, Stream]) -> list[Block]:
+def _learning(drawn: dict[str, Stream]) -> list[Block]:
+    if not drawn:
+        return []
     terms: dict[str, Callable[[pd.DataFrame], Series]] = {
         "prequential": streams.prequential,
         "forgetting": streams.forgetting,
@@ -139,7 +141,7 @@ def _learning(parts: dict[str, Stream]) -> list[Block]:
         "forward transfer": streams.forward_transfer,
     }
     body = []
-    for part in parts.values():
+    for part in drawn.values():
         lines = part.positions
         cells = [_over_cases(streams.by_case(lines, term(lines))) for term in terms.values()]
         areas = (streams.area(streams.curve(lines, score)) for score in ("soft", "hard"))
@@ -152,9 +154,10 @@ def _learning(parts: dict[str, Stream]) -> list[Block]:
             "anything of the case. Forgetting: the best since the case was learnt, as far as it "
             "was looked at, less the end. Backward transfer: the end less just after the case. "
             "Forward transfer: just before the case less the untrained network. Area: mean height "
-            "of the test curve. In brackets the interval of the mean over cases."
+            "of the test curve. In brackets the interval of the mean over cases. Rows that see all "
+            "cases at once are left out."
         ),
-        Grid(frame(list(parts), body, columns)),
+        Grid(frame(list(drawn), body, columns)),
     ]
 
 
@@ -170,7 +173,7 @@ def _effort(drawn: dict[str, Stream]) -> list[Block]:
         Text(
             "What the user gave, in % of drawing the object in every axial slice. Boundary pixels "
             "are the measure of the released code. Actions are slices drawn, slices called empty, "
-            "marks and clicks. Seconds are those of a model of the user, not measured on people. "
+            "marks and clicks; drawing every slice calls all those without the object empty. Seconds are those of a model of the user, not measured on people. "
             "In brackets the interval over cases."
         ),
         Grid(frame(list(drawn), body, list(_MEASURES.values()))),
@@ -268,8 +271,8 @@ def _over_cases(values: Series) -> str:
     if values.empty:
         return NOTHING
     found = interval(values)
-    limits = "" if found is None else f"\n[{found.low:.3f}, {found.high:.3f}]"
-    return f"{values.mean():.3f}{limits}"
+    limits = "" if found is None else f"\n[{_number(found.low)}, {_number(found.high)}]"
+    return f"{_number(float(values.mean()))}{limits}"
 
 
 def _reach(found: streams.Reach) -> str:
@@ -281,4 +284,5 @@ def _mean(values: Series) -> str:
 
 
 def _number(value: float, digits: int = 3) -> str:
-    return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
+    """Write a number, an en dash where it is not known, and no minus before a zero."""
+    return NOTHING if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"

@@ -1,0 +1,35 @@
+"""Every method on a stream of the Decathlon's hippocampus, and the parts of the interactive one.
+
+Neither paper has this table. The data are open, many and small, so it can be computed anywhere.
+"""
+
+from typing import Final
+
+from benchmarks.spec import StreamData, Table
+from benchmarks.tables.online_methods import (
+    COLUMNS,
+    FINE_TUNING,
+    NCI,
+    OFFLINE,
+    ONLINE_FULL,
+    PROTOCOL,
+    SHORT,
+    ablation,
+    rows,
+)
+from weakseg.data.sources.msd import CLASSES
+
+HIPPOCAMPUS_ONLINE: Final = Table(
+    name="hippocampus-online",
+    title="Interactive learning on a stream of the Decathlon's hippocampus",
+    classes=CLASSES,
+    source="hippocampus",
+    plan=(("stream", (1,)),),
+    stream=StreamData(stream=117, test=40, extent=(48.0, 60.0, 48.0)),
+    references=(ONLINE_FULL, OFFLINE),
+    plain=FINE_TUNING,
+    default=SHORT,
+    columns=COLUMNS,
+    protocol=PROTOCOL,
+    rows=(*rows(NCI), *ablation()),
+)

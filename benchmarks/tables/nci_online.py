@@ -1,0 +1,31 @@
+"""Every method on a stream of NCI-ISBI 2013: the prostate in T2-weighted MR."""
+
+from typing import Final
+
+from benchmarks.spec import StreamData, Table
+from benchmarks.tables.online_methods import (
+    COLUMNS,
+    FINE_TUNING,
+    NCI,
+    OFFLINE,
+    ONLINE_FULL,
+    PROTOCOL,
+    SHORT,
+    rows,
+)
+from weakseg.data.sources.nci_isbi2013 import CLASSES
+
+NCI_ONLINE: Final = Table(
+    name="nci-online",
+    title="Interactive learning on a stream of NCI-ISBI 2013",
+    classes=CLASSES,
+    source="nci-isbi2013",
+    plan=(("stream", (1,)),),
+    stream=StreamData(stream=64, test=16, region="centre", extent=(90.0, 100.0, 100.0)),
+    references=(ONLINE_FULL, OFFLINE),
+    plain=FINE_TUNING,
+    default=SHORT,
+    columns=COLUMNS,
+    protocol=PROTOCOL,
+    rows=rows(NCI),
+)

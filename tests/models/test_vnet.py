@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from weakseg.models import Attention, Network, UNet, VNet, attach_attention
 from weakseg.models.vnet import DEPTHS, pad_low
@@ -57,19 +58,73 @@ def test_takes_any_number_of_modalities_and_classes():
     assert made(modalities=3, classes=2)(torch.rand(2, 3, *SIZE)).shape == (2, 2, *SIZE)
 
 
+def written_out(network, image):
+    """The network in evaluation mode, from its weights and nothing else of its code."""
+    w = {k: v for k, v in network.state_dict().items() if "num_batches" not in k}
+
+    def norm(x, name):
+        mean, var = w[f"{name}.running_mean"], w[f"{name}.running_var"]
+        return F.batch_norm(x, mean, var, w[f"{name}.weight"], w[f"{name}.bias"])
+
+    def convolve(x, name, count):
+        for i in range(count):
+            at = f"{name}.convolve.{3 * i}"
+            x = F.conv3d(x, w[f"{at}.weight"], w[f"{at}.bias"], padding=2)
+            x = F.elu(norm(x, f"{name}.convolve.{3 * i + 1}"))
+        return x
+
+    entry = "encoder.0.convolve"
+    x = F.conv3d(image, w[f"{entry}.0.weight"], w[f"{entry}.0.bias"], padding=2)
+    levels = [F.elu(norm(x, f"{entry}.1") + image)]
+    for stage, count in enumerate((1, 2, 3, 2), start=1):
+        name = f"encoder.{stage}"
+        x = F.conv3d(levels[-1], w[f"{name}.halve.0.weight"], w[f"{name}.halve.0.bias"], stride=2)
+        x = F.elu(norm(x, f"{name}.halve.1"))
+        levels.append(F.elu(convolve(x, name, count) + x))
+    x = levels.pop()
+    for stage, count in enumerate((2, 2, 1, 1)):
+        name, skip = f"decoder.{stage}", levels.pop()
+        weight, bias = w[f"{name}.enlarge.0.weight"], w[f"{name}.enlarge.0.bias"]
+        x = F.elu(norm(F.conv_transpose3d(x, weight, bias, stride=2), f"{name}.enlarge.1"))
+        low = [s - n for s, n in zip(skip.shape[2:], x.shape[2:], strict=True)]
+        x = torch.cat([F.pad(x, (low[2], 0, low[1], 0, low[0], 0), mode="replicate"), skip], 1)
+        x = F.elu(convolve(x, name, count) + x)
+    x = F.conv3d(x, w["head.0.weight"], w["head.0.bias"], padding=2)
+    return F.conv3d(F.elu(norm(x, "head.1")), w["head.3.weight"], w["head.3.bias"])
+
+
+def test_computes_what_the_published_table_says():
+    network = made()
+    network(torch.rand(1, 1, *SIZE))  # statistics of the norms
+    image = torch.rand(2, 1, *SIZE)
+    with torch.no_grad():
+        torch.testing.assert_close(network.eval()(image), written_out(network, image))
+
+
+def test_channels_are_dropped_deep_down_and_in_every_skip():
+    network, widths = made(), []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout3d) and module.p:
+            assert module.p == 0.5
+            module.register_forward_hook(lambda _, x, __: widths.append(x[0].shape[1]))
+    network(torch.rand(1, 1, *SIZE))
+    down, up, finer_skips = [32, 64], [64, 32, 64, 16], [8, 4]
+    assert widths == down + up + finer_skips
+
+
 def test_the_image_is_added_to_the_features_at_the_entry():
     network = made(modalities=3)
     image = torch.rand(2, 3, *SIZE)
     entry = network.encoder[0].eval()
     for parameter in entry.parameters():
         torch.nn.init.zeros_(parameter)
-    expected = torch.nn.functional.elu(image[:, [0, 1, 2, 0]])
+    expected = F.elu(image[:, [0, 1, 2, 0]])
     torch.testing.assert_close(entry(image), expected)
 
 
 def test_what_is_missing_is_repeated_at_the_low_side():
     x = torch.arange(8.0).view(1, 1, 2, 2, 2)
-    expected = torch.nn.functional.pad(x, (1, 0, 0, 0, 1, 0), mode="replicate")
+    expected = F.pad(x, (1, 0, 0, 0, 1, 0), mode="replicate")
     assert torch.equal(pad_low(x, torch.Size([3, 2, 3])), expected)
 
 

@@ -1,8 +1,11 @@
 import pytest
 import torch
 
-from weakseg.online.distillation import KD1, KD2, Distillation, knowledge_distillation
+from weakseg.online.distillation import Distillation, knowledge_distillation
 from weakseg.types import Output
+
+KD1 = Distillation(temperature=2.0, masked=False)
+KD2 = Distillation(head="auxiliary")
 
 
 def logits(seed, dtype=torch.float32):

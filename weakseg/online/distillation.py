@@ -1,7 +1,7 @@
 """Distillation from the network before the case (Tian, Yang & Gao, MSMT, ECCV workshops 2022)."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -46,6 +46,8 @@ def knowledge_distillation(
 class Distillation:
     """:func:`knowledge_distillation` as a term, on the main head or the first auxiliary one.
 
+    The released code's baselines, both of weight 0.4, are temperature 2 without a mask on the main
+    head ("KD1", like LwF) and temperature 1 with the mask on a head of its own ("KD2").
     The teacher speaks with its main head in both cases: where a head exists for distillation only,
     it learns to say what the previous network segmented (our reading of the released code).
     """
@@ -81,10 +83,3 @@ class Distillation:
         return knowledge_distillation(
             logits, teacher.logits, temperature=self.temperature, masked=self.masked
         )
-
-
-KD1: Final = Distillation(temperature=2.0, masked=False)
-"""The released code's first distillation baseline, like LwF."""
-
-KD2: Final = Distillation(head="auxiliary")
-"""Its second: by confidence, on a head of its own."""

@@ -6,13 +6,16 @@ DATA ?=
 ACDC ?=
 MSCMR ?=
 CHAOS ?=
+NCI ?=
+BRATS ?=
+HIPPOCAMPUS ?=
 PROFILE ?= auto
 ROWS ?=
 ARGS ?=
 RUN = $(PY) -m benchmarks run $(1) --profile $(PROFILE) $(if $(DATA),--data '$(DATA)') $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 26
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 30
 
 install: $(VENV)/.installed ## make .venv and install weakseg with its optional mirror to W&B
 
@@ -43,10 +46,22 @@ reproduce-chaos: $(VENV)/.installed ## the CHAOS table; DATA=/path/to/CHAOS (wit
 reproduce-nnunet: $(VENV)/.installed ## every method on your data; DATA=/path/to/DatasetXXX_Name, ARGS='--scribbles interior' where it has no strokes
 	@$(call RUN,nnunet)
 
-reproduce-all: $(VENV)/.installed ## every table but nnunet; ACDC=, MSCMR=, CHAOS=/path to real data, phantoms otherwise
+reproduce-nci-online: $(VENV)/.installed ## streams of NCI-ISBI 2013; DATA=/path to both collections and the labels
+	@$(call RUN,nci-online)
+
+reproduce-brats-online: $(VENV)/.installed ## streams of BraTS 2015; DATA=/path to HGG and LGG
+	@$(call RUN,brats-online)
+
+reproduce-hippocampus-online: $(VENV)/.installed ## streams of the Decathlon's hippocampus; DATA=/path to Task04_Hippocampus's folder
+	@$(call RUN,hippocampus-online)
+
+reproduce-all: $(VENV)/.installed ## every table but nnunet; ACDC=, MSCMR=, CHAOS=, NCI=, BRATS=, HIPPOCAMPUS=/path to real data, phantoms otherwise
 	@for table in acdc acdc-strokes acdc-ablation; do $(MAKE) --no-print-directory reproduce-$$table DATA='$(ACDC)' || exit $$?; done
 	@$(MAKE) --no-print-directory reproduce-mscmr DATA='$(MSCMR)'
 	@$(MAKE) --no-print-directory reproduce-chaos DATA='$(CHAOS)'
+	@$(MAKE) --no-print-directory reproduce-nci-online DATA='$(NCI)'
+	@$(MAKE) --no-print-directory reproduce-brats-online DATA='$(BRATS)'
+	@$(MAKE) --no-print-directory reproduce-hippocampus-online DATA='$(HIPPOCAMPUS)'
 
 reproduce-tiny: $(VENV)/.installed ## the ACDC table in a minute or two, a few steps a row; its numbers mean nothing
 	@$(PY) -m benchmarks run acdc --profile tiny $(ARGS)
@@ -76,4 +91,5 @@ clean: ## remove runs and generated data, keep results
 
 .PHONY: help install status tables audit kernels test lint clean
 .PHONY: reproduce-acdc reproduce-acdc-strokes reproduce-acdc-ablation reproduce-mscmr reproduce-chaos reproduce-nnunet reproduce-all reproduce-tiny
+.PHONY: reproduce-nci-online reproduce-brats-online reproduce-hippocampus-online
 .DEFAULT_GOAL := help

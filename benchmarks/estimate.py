@@ -51,7 +51,7 @@ def seconds_for(
             torch.cuda.synchronize()
         times.append(time.monotonic() - started)
     torch.set_num_threads(threads)
-    steps = sum(costs[run.row] * _steps(run) for run in runs)
+    steps = sum(costs[run.row] * most_steps(run) for run in runs)
     return START + OVERHEAD * min(times) * steps / jobs
 
 
@@ -64,7 +64,7 @@ def _network(run: Run, dataset: Dataset) -> tuple[Network, tuple[int, ...]]:
     return build_network(method, budget, dataset, seed=0), (budget.grid.size,) * 2
 
 
-def _steps(run: Run) -> int:
+def most_steps(run: Run) -> int:
     """Return the most optimiser steps that a run can make."""
     if not isinstance(run.method, OnlineMethod) or not isinstance(run.budget, StreamBudget):
         return run.budget.steps

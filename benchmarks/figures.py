@@ -75,8 +75,8 @@ def draw_numbers(table: Table, into: Path) -> list[Path]:
 def draw_streams(table: Table, root: Path, into: Path) -> list[Path]:
     """Draw the figures of a table of streams: mean ranks, test curves, Dice for effort, one case.
 
-    The case is that of the first row of the table whose run in ``root`` kept one; where none did,
-    an earlier figure stays as it is.
+    The case is that of the row with the most rounds whose run in ``root`` kept one; where none
+    did, an earlier figure stays as it is.
 
     Returns:
         The files written; none without a finished run.
@@ -96,10 +96,12 @@ def draw_streams(table: Table, root: Path, into: Path) -> list[Path]:
     found = ranked(table, results)
     if found is not None:
         figures["ranks"] = draw_ranks(found)
-    kept = [root / run / "case.npz" for row in drawn for run in done.loc[done["row"] == row, "run"]]
-    shown = next((path for path in kept if path.is_file()), None)
-    if shown is not None:
-        figures["case"] = draw_case(shown)
+    rounds = {row: len(part.rounds) / len(part.positions) for row, part in drawn.items()}
+    for row in sorted(drawn, key=lambda row: -rounds[row]):
+        kept = [root / run / "case.npz" for run in done.loc[done["row"] == row, "run"]]
+        if kept[0].is_file():
+            figures["case"] = draw_case(kept[0], row)
+            break
     return [_save(table, figure, done, into, kind, schemes) for kind, figure in figures.items()]
 
 

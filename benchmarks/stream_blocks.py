@@ -173,8 +173,9 @@ def _effort(drawn: dict[str, Stream]) -> list[Block]:
         Text(
             "What the user gave, in % of drawing the object in every axial slice. Boundary pixels "
             "are the measure of the released code. Actions are slices drawn, slices called empty, "
-            "marks and clicks; drawing every slice calls all those without the object empty. Seconds are those of a model of the user, not measured on people. "
-            "In brackets the interval over cases."
+            "marks and clicks; whoever draws every slice calls all those without the object empty. "
+            "Seconds are those of a model of the user, not measured on people. In brackets the "
+            "interval over cases."
         ),
         Grid(frame(list(drawn), body, list(_MEASURES.values()))),
         Picture("effort.png", PICTURES["effort"]),

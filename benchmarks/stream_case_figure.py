@@ -52,8 +52,8 @@ def read_rounds(path: Path) -> tuple[Array, Array, list[Round]]:
         raise ValueError(f"{path}: no array {error}; compute the run again") from error
 
 
-def draw_case(path: Path) -> Figure:
-    """Draw a ``case.npz``: one line per round, in the plane of the slices and across them.
+def draw_case(path: Path, row: str) -> Figure:
+    """Draw the ``case.npz`` of a row, a line a round, in the plane of the slices and across them.
 
     Shown are the two planes that hold most of the reference, which is outlined in white. Drawn
     slices are marked in yellow.
@@ -77,6 +77,7 @@ def draw_case(path: Path) -> Figure:
                 if not place:
                     ax.set_xlabel(score, fontsize=8)
         line[0].set_ylabel(f"round {number}", fontsize=9)
+    figure.supylabel(row, fontsize=10)
     return figure
 
 
@@ -107,12 +108,12 @@ def _panel(ax: Axes, picture: Array, outline: Array) -> None:
 
 def _grey(plane: Array) -> Array:
     low, high = np.percentile(plane, (0.5, 99.5))
-    scaled: Array = np.clip((plane - low) / max(high - low, 1e-9), 0, 1)
+    scaled: Array = np.clip((plane.astype(np.float64) - low) / max(high - low, 1e-9), 0, 1)
     return np.repeat(scaled[..., None], 3, axis=-1)
 
 
 def _painted(grey: Array, share: Array, colour: str) -> Array:
     """Return a picture with a colour laid over it, as opaque as ``share`` [H, W] says."""
-    opaque = np.clip(share, 0, 1)[..., None]
+    opaque = np.clip(share.astype(np.float64), 0, 1)[..., None]
     painted: Array = (1 - opaque) * grey + opaque * np.asarray(to_rgb(colour))
     return painted

@@ -67,7 +67,7 @@ def _panels(rows: Sequence[str], across: str, up: str) -> tuple[Figure, list[Axe
     """Return a figure with one small axes per row, on shared scales, named by row."""
     lines = -(-len(rows) // _COLUMNS)
     columns = min(_COLUMNS, len(rows))
-    figure = Figure(figsize=(max(2.3 * columns, 6), lines * _PANEL + 1.1), layout="constrained")
+    figure = Figure(figsize=(max(2.3 * columns, 9), lines * _PANEL + 1.1), layout="constrained")
     panels: list[Axes] = list(
         figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).ravel()
     )

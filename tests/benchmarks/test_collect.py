@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.collect import case_means, collect
+from benchmarks.collect import STREAMED, case_means, collect
 from weakseg.results import RUNS, VALUES, read_csv, write_csv
 
+from . import streams
 from .synthetic import CASES, write_run
 
 
@@ -143,3 +144,42 @@ def test_written_values_read_as_numbers(tmp_path: Path) -> None:
     assert values["value"].dtype == np.float64
     write_csv(tmp_path / "again.csv", values)
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "into/values.csv").read_bytes()
+
+
+def stream_run(root: Path, run: str) -> Path:
+    """Write what a stream leaves, of the first run of the frames."""
+    out = root / run
+    frames = streams.frames(seeds=1)
+    out.mkdir()
+    for name, file in (("cases", "values"), *((n, n) for n in ("positions", "rounds", "windows"))):
+        mine = frames[name][frames[name]["run"] == "001"]
+        write_csv(out / f"{file}.csv", mine.drop(columns="run"))
+    return out
+
+
+def test_the_files_of_streams_are_gathered_with_the_run_in_each_line(tmp_path: Path) -> None:
+    runs = [stream_run(tmp_path, "a1"), stream_run(tmp_path, "b2")]
+    collect(runs, tmp_path / "into", gathered=STREAMED)
+    for name in ("positions", "rounds", "windows", "cases"):
+        lines = read_csv(tmp_path / "into" / f"{name}.csv")
+        assert sorted(set(lines["run"])) == ["a1", "b2"]
+        source = "values" if name == "cases" else name
+        assert len(lines) == 2 * len(read_csv(tmp_path / "a1" / f"{source}.csv"))
+    assert not (tmp_path / "into" / "curves.csv").exists()
+
+
+def test_lines_of_streams_computed_elsewhere_are_kept(tmp_path: Path) -> None:
+    collect([stream_run(tmp_path, "a1")], tmp_path / "into", gathered=STREAMED)
+    before = read_csv(tmp_path / "into" / "rounds.csv")
+    new = [stream_run(tmp_path, "b2")]
+    collect(new, tmp_path / "into", keep=["a1"], gathered=STREAMED)
+    after = read_csv(tmp_path / "into" / "rounds.csv")
+    pd.testing.assert_frame_equal(after[after["run"] == "a1"], before)
+    assert set(after["run"]) == {"a1", "b2"}
+
+
+def test_a_stream_that_is_done_and_lacks_a_file_is_refused(tmp_path: Path) -> None:
+    run = stream_run(tmp_path, "a1")
+    (run / "rounds.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"rounds\.csv"):
+        collect([run], tmp_path / "into", gathered=STREAMED)

@@ -6,6 +6,7 @@ import torch
 
 from benchmarks.options import chosen, parse_shard, pick_profile, planned, resolved
 from benchmarks.profiles import PROFILES
+from benchmarks.spec import Plan
 from benchmarks.tables import TABLES
 from weakseg.config import Compute
 from weakseg.data.splits import Scheme
@@ -132,3 +133,12 @@ def test_on_gpus_one_run_each_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolved(Compute(devices=8), None, 10)[1] == 1
     compute, jobs = resolved(Compute(accelerator="cpu"), None, 10)
     assert (compute.precision, jobs) == ("32-true", 4)
+
+
+def test_a_stream_has_one_fold_and_no_other_scheme() -> None:
+    stream: Plan = (("stream", (1,)),)
+    assert planned(stream, None, (1,)) == stream
+    with pytest.raises(SystemExit, match=r"stream has the folds \(1,\), not \[2\]"):
+        planned(stream, None, (2,))
+    with pytest.raises(SystemExit, match="--scheme official: the cases of this table stream"):
+        planned(stream, "official", ())

@@ -104,6 +104,17 @@ def test_runs_done_before_take_no_part_in_the_time_left(
     assert "1/2 rows done, 0:45 so far, about 0:55 left" in shown(display)
 
 
+def test_what_a_run_says_of_its_place_stands_instead_of_its_step(
+    pair: list[Run], tmp_path: Path
+) -> None:
+    out = tell(pair[0], tmp_path, 1000, proxy=0.9)
+    state = json.loads((out / "progress.json").read_text())
+    (out / "progress.json").write_text(json.dumps(state | {"text": "case 3/60, round 2"}))
+    line, *_ = shown(Display(pair, tmp_path, console(), 100.0)).splitlines()
+    assert "case 3/60, round 2, 25:00 left" in line
+    assert "step" not in line
+
+
 def test_each_end_of_a_run_is_said_once(pair: list[Run], tmp_path: Path) -> None:
     with Display(pair, tmp_path, console(), 100.0) as display:
         display.update()

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.plan import Run
+from benchmarks.plan import Run, runs
+from benchmarks.profiles import PROFILES
 from benchmarks.runner import claimed, execute
+from benchmarks.tables import TABLES
 from tests.runs import CONTEXT, CPU, tiny
 from weakseg.data.dataset import Dataset
 
@@ -125,3 +127,31 @@ def test_a_run_goes_on_with_the_threads_it_began_with_and_its_record_says_how(
     assert {"run": run.id, "row": "pCE", "threads": 1, "steps": 2}.items() <= found.items()
     assert found["precision"] == "32-true"
     assert "CPU" in found["device"]
+
+
+def test_a_stream_is_sent_through_its_method_with_the_options_of_the_run(
+    phantom: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = TABLES["nci-online"]
+    run, *_ = runs(table, PROFILES["tiny"], table.rows[:1], "phantom", phantom.content)
+    given = []
+    monkeypatch.setattr(
+        "benchmarks.runner.stream_and_score", lambda *args, **more: given.append((args, more))
+    )
+    monkeypatch.setattr(RUNNER, lambda *_, **__: pytest.fail("it is no split"))
+    assert execute(run, phantom, root=tmp_path, cache=tmp_path / "cache", compute=CPU, parent=7)
+    ((args, options),) = given
+    assert args == (run.method, run.budget, phantom)
+    assert (options["seed"], options["out"], options["parent"]) == (
+        1, run.directory(tmp_path), 7
+    )  # fmt: skip
+    assert record(run, tmp_path)["steps"] == run.budget.stream * run.budget.updates
+
+
+def test_a_method_under_the_budget_of_another_kind_fails_by_name(
+    run: Run, phantom: Dataset, tmp_path: Path
+) -> None:
+    stream = PROFILES["tiny"].stream.budget(TABLES["nci-online"].stream)
+    assert execute(replace(run, budget=stream), phantom, root=tmp_path, cache=tmp_path, compute=CPU)
+    (error,) = tmp_path.glob("*/error.txt")
+    assert error.read_text().startswith("TypeError: pCE: Method(")

@@ -6,7 +6,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmarks.statistics import cliques, correct, holm, interval, paired, ranks
+from benchmarks.statistics import (
+    FEWEST,
+    cliques,
+    correct,
+    holm,
+    interval,
+    paired,
+    ranks,
+    ratio_interval,
+)
 
 nan = math.nan
 
@@ -217,3 +226,17 @@ def test_cliques_are_the_longest_spans() -> None:
     assert cliques([3.0, 1.0, 2.0, 2.5], 1.0) == [(1.0, 2.0), (2.0, 3.0)]
     assert cliques([1.0, 3.0], 1.0) == []
     assert cliques([1.0, 1.2, 1.4], 5.0) == [(1.0, 1.4)]
+
+
+def test_the_interval_of_a_ratio_of_sums_holds_it_and_draws_parts_with_their_wholes() -> None:
+    wholes = pd.Series([100.0, 200.0, 50.0, 400.0, 150.0, 80.0])
+    assert ratio_interval(0.4 * wholes, wholes) == pytest.approx((0.4, 0.4))
+    parts = wholes * [0.3, 0.5, 0.4, 0.35, 0.45, 0.6]
+    found = ratio_interval(parts, wholes)
+    assert found is not None
+    assert 0.3 < found.low < parts.sum() / wholes.sum() < found.high < 0.6
+
+
+def test_the_ratio_of_few_patients_has_no_interval() -> None:
+    few = pd.Series([1.0] * (FEWEST - 1))
+    assert ratio_interval(few, few) is None

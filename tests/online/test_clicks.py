@@ -120,8 +120,19 @@ def test_the_middles_of_the_largest_disagreements_are_clicked() -> None:
 
 def test_voxels_that_touch_at_a_corner_are_one_region() -> None:
     chain = np.zeros(SHAPE)
-    chain[2, 3, 3] = chain[3, 4, 4] = 1
-    chain[2, 8, 8] = 1
+    chain[2, 8, 8] = chain[3, 7, 7] = 1
+    chain[3, 8, 3] = 1
     points = clicked("components", 4, residual=chain)
     inside = [point.voxel for point in points if point.inside]
-    assert inside == [(2, 3, 3), (2, 8, 8)]
+    assert inside == [(2, 8, 8), (3, 8, 3)]
+
+
+def test_clicks_of_later_rounds_do_not_stay_near_the_first() -> None:
+    empty, near = np.zeros((20, 20, 20), bool), 0
+    for key in range(30):
+        user = Oracle(clicking="random").meets(empty, (key,))
+        first = user.answer(Request(points=2), Annotation(empty.shape))
+        second = user.answer(Request(points=2), first)
+        a, b = (np.array(point.voxel) for point in second.points)
+        near += np.abs(a - b).max() <= 2
+    assert near < 5

@@ -169,6 +169,15 @@ def test_slices_of_a_round_keep_apart_as_far_as_slices_last(pick: str) -> None:
     assert len(set(asked(config, each=SHAPE[0]))) == SHAPE[0]
 
 
+def test_slices_keep_apart_even_where_the_rest_is_worth_nothing() -> None:
+    probs = np.ones(SHAPE)
+    proxy = probs.copy()
+    proxy[3:5] = 0
+    for seed in range(50):
+        request = asked(Guidance(apart=3), proxy=proxy, probs=probs, each=2, key=(seed,))
+        assert request[0][1] in (3, 4) and abs(request[0][1] - request[1][1]) >= 3
+
+
 @pytest.mark.parametrize("first", ["uniform", "network", "middle"])
 @pytest.mark.parametrize("proxy", [None, noise(0)], ids=["first", "later"])
 def test_only_allowed_slices_within_the_end_marks_are_asked_for(
@@ -272,11 +281,12 @@ def test_crossing_asks_for_as_many_slices_and_never_for_a_drawn_one(pick: str) -
 def test_a_speck_does_not_look_cheap() -> None:
     proxy = ball().astype(np.float32)
     probs = proxy.copy()
-    probs[3:6, 4:6, 4:6] = 0
+    probs[3:6, 4:7, 5:8] = 0
     probs[0, 0, 0] = 1
-    assert boundary_pixels(probs[:, 0] > 0.5) == 1
-    request = asked(replace(ARGMAX, cross=True), proxy=proxy, probs=probs)
-    assert request not in {((0, 0),), ((1, 0),), ((2, 0),)}
+    assert [boundary_pixels(plane(probs > 0.5, axis, 0)) for axis in AXES] == [1, 1, 1]
+    for seed in range(300):
+        request = asked(Guidance(cross=True), proxy=proxy, probs=probs, key=(seed,))
+        assert request not in {((1, 0),), ((2, 0),)}
 
 
 def test_without_a_residual_the_own_axis_is_asked() -> None:

@@ -267,3 +267,18 @@ def test_f17_a_constant_image_is_zeros_with_a_warning(tmp_path):
         write(tmp_path / f"{i}.dcm", np.full((3, 3), 7, np.uint16), (0, 0, i))
     with pytest.warns(UserWarning, match=r"every voxel is -993\.0"):
         assert not dicom.read(tmp_path, "CT").array.any()
+
+
+@pytest.mark.parametrize("heights", [(0, 2, 4, 6), (4, 0, 6, 2)])
+@pytest.mark.parametrize(("left", "back"), [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+def test_the_affine_places_every_voxel_where_its_file_puts_it(tmp_path, heights, left, back):
+    row, column = np.array([0.8 * left, 0.6 * left, 0]), np.array([-0.6 * back, 0.8 * back, 0])
+    write_stack(tmp_path, heights, ImageOrientationPatient=[*row, *column])
+    series = dicom.read(tmp_path, "CT")
+    down, along = np.mgrid[:HEIGHT, :WIDTH][..., None]
+    inplane = down * PIXEL[0] * column + along * PIXEL[1] * row
+    places = np.stack([inplane + np.array([-10, -20, z]) for z in heights])  # [files, H, W, 3]
+    expected = np.stack([series.arrange(places[..., axis]) for axis in range(3)], axis=-1)
+    index = np.moveaxis(np.indices(series.array.shape), 0, -1)
+    found = index @ series.affine[:3, :3].T + series.affine[:3, 3]
+    np.testing.assert_allclose(found, expected, atol=1e-9)

@@ -86,7 +86,7 @@ def test_slices_are_alike_where_both_ends_agree() -> None:
     assert set(scored(Guidance(), proxy=noise(1))) == {1}
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", [score for score in SCORES if score != "reach"])
 def test_slices_are_alike_where_the_network_finds_nothing(score: str) -> None:
     assert set(scored(Guidance(score=score), probs=noise(1) * 0.5)) == {1}
 
@@ -136,11 +136,46 @@ def test_the_released_code_starts_anywhere() -> None:
     assert stats.chisquare(seen).pvalue > 0.001
 
 
-def test_argmax_asks_for_the_best_slices_and_the_lowest_of_equal_ones() -> None:
+def test_argmax_asks_for_the_best_slices_and_any_of_equal_ones() -> None:
     proxy, probs = np.zeros((2, *SHAPE))
     probs[[1, 4, 6], 0, :5] = 1
     probs[6, 0, 5] = 1
-    assert asked(ARGMAX, proxy=proxy, probs=probs, each=3) == ((0, 6), (0, 1), (0, 4))
+    requests = {asked(ARGMAX, proxy=proxy, probs=probs, each=2, key=(i,)) for i in range(50)}
+    assert requests == {((0, 6), (0, 1)), ((0, 6), (0, 4))}
+
+
+def test_argmax_asks_anywhere_where_the_residual_is_zero() -> None:
+    seen = frequencies(ARGMAX, 2000, proxy=noise(1))
+    assert stats.chisquare(seen).pvalue > 0.001
+
+
+def test_the_reach_of_a_slice_is_the_residual_it_brings_closer_to_a_drawn_one() -> None:
+    residual = np.abs(noise(0).astype(float) - noise(1)).sum(axis=(1, 2))
+    annotation, drawn_ones = drawn((0, 1), (0, 6), (1, 2)), (1, 6, 3)
+    wanted = np.zeros(SHAPE[0])
+    for index in range(SHAPE[0]):
+        for other, value in enumerate(residual):
+            now = max(1 / (1 + abs(other - at)) for at in drawn_ones)
+            wanted[index] += max(1 / (1 + abs(other - index)) - now, 0) * value
+    config = Guidance(score="reach")
+    assert np.allclose(scored(config, annotation=annotation, picked=(3,)), wanted)
+
+
+def test_by_reach_several_slices_spread_over_what_is_unknown() -> None:
+    proxy, probs = np.zeros(SHAPE), np.ones(SHAPE)
+    config = Guidance(score="reach", pick="argmax", apart=1)
+    for seed in range(20):
+        request = asked(
+            config, proxy=proxy, probs=probs, annotation=drawn((0, 0)), each=2, key=(seed,)
+        )
+        assert request[0][1] in (4, 5) and abs(request[0][1] - request[1][1]) > 1
+
+
+def test_by_reach_a_network_that_finds_nothing_still_spreads_the_slices() -> None:
+    config = Guidance(score="reach", pick="argmax")
+    annotation = drawn((0, 1), (0, 2))
+    request = asked(config, probs=np.zeros(SHAPE), annotation=annotation)
+    assert request in {((0, 4),), ((0, 5),)}
 
 
 @pytest.mark.parametrize("score", SCORES)

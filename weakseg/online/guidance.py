@@ -1,7 +1,8 @@
 """Which slices to ask a user for next (spec sec. 3.3)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -21,21 +22,28 @@ Allowed = Callable[[int], NDArray[np.bool_] | None]
 class Guidance:
     """How slices are scored and picked.
 
-    ``score`` of a slice: ``residual``, the sum of |p - b| over proxy p and network b; ``product``,
-    the sum of 1 - p b; ``entropy`` of b, nats; ``farthest``, the distance in slices to the
-    nearest drawn one; ``random``, all alike. ``pick``: ``sample`` draws in proportion to the
-    score without replacement, ``argmax`` takes the best. ``apart`` is the least distance in slices
-    between two picks of an axis in one round, as far as slices last. ``compare``: b is the network
-    ``current`` in this round, or as it was ``before`` it saw the case. ``first`` chooses while
-    there is no proxy: ``uniform``; ``network``, evenly over the extent that the network
-    predicts, or as ``middle`` where it predicts none; ``middle``, evenly between the end marks.
+    Args:
+        score: of a slice, from proxy p and network b. ``residual``: the sum of |p - b|;
+            ``product``: the sum of 1 - p b; ``entropy``: that of b, nats; ``farthest``: distance
+            in slices to the nearest drawn one; ``random``: all alike; ``reach`` (ours): the
+            residual the slice would bring closer to a drawn one, that is the sum over slices j of
+            residual(j) times what it adds to the largest 1 / (1 + distance of j to a drawn slice).
+            A slice beside a drawn one is thus not asked for the error the two share.
+        pick: ``sample`` draws in proportion to the score without replacement, ``argmax`` takes
+            the best, any of equal ones.
+        apart: least distance in slices between two picks of an axis in one round, as far as
+            slices last.
+        first: where there is no proxy yet. ``uniform``: anywhere; ``middle``: evenly between the
+            end marks; ``network``: evenly over the extent the network predicts, or as ``middle``
+            where it predicts none.
+        compare: b is the network ``current`` in this round, or as it was ``before`` the case.
+        cross: ask for a slice of another axis instead where its score per boundary pixel is
+            higher (ours).
 
-    With ``cross`` a slice of another axis is asked for instead where its score per boundary
-    pixel is higher (ours). :data:`RELEASED` holds the released code's rules; the defaults are
-    ours.
+    :data:`RELEASED` holds the rules of the released code.
     """
 
-    score: Literal["residual", "product", "entropy", "random", "farthest"] = "residual"
+    score: Literal["residual", "product", "entropy", "random", "farthest", "reach"] = "residual"
     pick: Literal["sample", "argmax"] = "sample"
     apart: int = 2
     first: Literal["uniform", "network", "middle"] = "network"
@@ -58,6 +66,7 @@ def slice_scores(
     before: NDArray[Any],
     annotation: Annotation,
     axis: int,
+    picked: Sequence[int] = (),
 ) -> Scores:
     """Return how much an answer is worth for every slice of an axis, drawn or not.
 
@@ -68,12 +77,24 @@ def slice_scores(
         before: float [D, H, W] in [0, 1], the network before it saw the case.
         annotation: what was said so far.
         axis: 0, 1 or 2.
+        picked: slices that are about to be drawn; ``reach`` counts them as drawn.
 
     Returns:
         float64 [size], at least 0. All alike where the network predicts nothing (the released
         rule for comparisons with it), where all scores are 0, or where no slice of the axis is
-        drawn to be far from. What is not a number counts as 0.
+        drawn to be far from; ``reach`` then counts a residual that is alike everywhere. What is
+        not a number counts as 0.
     """
+    if config.score == "reach":
+        values = slice_scores(
+            replace(config, score="residual"),
+            proxy=proxy,
+            probs=probs,
+            before=before,
+            annotation=annotation,
+            axis=axis,
+        )
+        return _reach(values, [*annotation.slices(axis), *picked])
     alike = np.ones(annotation.shape[axis])
     if config.score == "farthest" and annotation.slices(axis):
         return annotation.distance(axis).astype(np.float64)
@@ -127,12 +148,19 @@ def propose(
         )
     picks, gains = {}, {}
     for axis in AXES if config.cross else axes:
-        scores = slice_scores(
-            config, proxy=proxy, probs=probs, before=before, annotation=annotation, axis=axis
+        worth = partial(
+            slice_scores,
+            config,
+            proxy=proxy,
+            probs=probs,
+            before=before,
+            annotation=annotation,
+            axis=axis,
         )
         free = candidates(annotation, axis, allowed)
-        picks[axis] = _pick(config, scores, free, each, (*key, "propose", axis))
+        picks[axis] = _pick(config, worth, free, each, (*key, "propose", axis))
         if config.cross:
+            scores = worth()
             gains[axis] = scores * bool(np.ptp(scores)) / _price(proxy, probs, axis)
     chosen = [(axis, index) for axis in axes for index in picks[axis]]
     return tuple(_crossed(chosen, picks, gains, axes) if config.cross else chosen)
@@ -160,7 +188,8 @@ def _first(
     """Pick where no proxy exists yet."""
     free = candidates(annotation, axis, allowed)
     if config.first == "uniform":
-        return _pick(Guidance(apart=config.apart), np.ones(len(free)), free, each, (*key, axis))
+        alike = np.ones(len(free))
+        return _pick(config, lambda picked: alike, free, each, (*key, axis))
     first, last = annotation.bounds(axis)
     others = tuple(other for other in AXES if other != axis)
     extent = np.asarray((before > 0.5).any(axis=others))
@@ -178,25 +207,37 @@ def _first(
 
 
 def _pick(
-    config: Guidance, scores: Scores, free: NDArray[np.bool_], each: int, key: Key
+    config: Guidance,
+    worth: Callable[..., Scores],
+    free: NDArray[np.bool_],
+    each: int,
+    key: Key,
 ) -> list[int]:
-    """Pick by score, one after the other; the lowest index of equal ones, or at random."""
+    """Pick by score, one after the other; ``worth(picked=...)`` are the scores of all slices."""
     rng, free = generator(*key), free.copy()
-    index = np.arange(len(scores))
+    index = np.arange(len(free))
     chosen: list[int] = []
     for _ in range(min(each, int(free.sum()))):
-        near = np.zeros(len(scores), bool)
+        near = np.zeros(len(free), bool)
         for other in chosen:
             near |= np.abs(index - other) < config.apart
         open_ = free & ~near if (free & ~near).any() else free
-        weights = np.where(open_, scores, 0)
+        weights = np.where(open_, worth(picked=chosen), 0)
         weights = weights if weights.any() else open_.astype(np.float64)
         if config.pick == "argmax":
-            chosen.append(int(weights.argmax()))
-        else:
-            chosen.append(int(rng.choice(len(weights), p=weights / weights.sum())))
+            weights = (weights == weights.max()).astype(np.float64)
+        chosen.append(int(rng.choice(len(weights), p=weights / weights.sum())))
         free[chosen[-1]] = False
     return chosen
+
+
+def _reach(values: Scores, drawn: Sequence[int]) -> Scores:
+    """Return what each slice adds to the closeness of the values to drawn slices."""
+    index = np.arange(len(values))
+    close = 1 / (1 + np.abs(index[:, None] - index))
+    so_far = close[list(drawn)].max(axis=0, initial=0)
+    gained: Scores = np.maximum(close - so_far, 0) @ values
+    return gained
 
 
 def _price(proxy: NDArray[Any], probs: NDArray[Any], axis: int) -> Scores:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+from weakseg.models.conv3d import Conv3d
+
+_CONV = {2: nn.Conv2d, 3: Conv3d}
 _POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 _NORM = {
     ("batch", 2): nn.BatchNorm2d,

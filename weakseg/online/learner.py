@@ -22,7 +22,7 @@ from torch.optim import Optimizer
 from weakseg import checkpoints
 from weakseg.data.volumes import Volume
 from weakseg.models import Network
-from weakseg.online.interact import Progress, Round, StreamCase, full_sample, interact
+from weakseg.online.interact import Progress, StreamCase, full_sample, interact
 from weakseg.online.journal import Journal
 from weakseg.online.memory import Sample
 from weakseg.online.method import OnlineMethod, StreamBudget, window_ends
@@ -31,7 +31,7 @@ from weakseg.online.stream import Stream
 from weakseg.online.updates import Key, draws, stacked
 from weakseg.recorder import seconds_spent
 from weakseg.results import write_text
-from weakseg.seeding import generator, seed_from
+from weakseg.seeding import seed_from
 from weakseg.segmenter import optimiser
 from weakseg.types import Output
 
@@ -152,6 +152,10 @@ class InteractiveLearner(lightning.LightningModule):
         self.journal.position(case.position, before, self.predict(case.image))
         self._tell(case.position, 1)
 
+    def cases_done(self) -> int:
+        """Return how many cases of the stream are finished."""
+        return self.done
+
     # What the loop calls
 
     @torch.no_grad()
@@ -160,7 +164,7 @@ class InteractiveLearner(lightning.LightningModule):
         return self._predict(torch.from_numpy(image)[None])[0]
 
     def learn(self, sample: Sample, round_number: int, updates: int) -> dict[str, float]:
-        """Make exactly ``updates`` optimiser steps on the sample and its replay; return mean losses.
+        """Make ``updates`` optimiser steps on the sample and its replay; return mean losses.
 
         Raises:
             FloatingPointError: the loss is not finite.

@@ -83,7 +83,7 @@ def stream_and_score(
     by_name = {volume.name: volume for volume in cases.stream}
     stream = Stream(by_name, list(by_name), method.interaction.user, seed)
     trainer = make_trainer(compute, out, loggers, max_epochs=1)
-    fit(trainer, learner, StreamDataModule(stream, lambda: learner.done))
+    fit(trainer, learner, StreamDataModule(stream, learner.cases_done))
     values = pd.DataFrame()
     if trainer.is_global_zero:
         finished = checkpoints.newest(out)

@@ -132,6 +132,19 @@ def test_labels_with_fewer_slices_are_placed_by_position(root):
     np.testing.assert_array_equal(nci_isbi2013.read(case).reference, expected)
 
 
+def test_the_outermost_labelled_voxels_survive_a_shift_by_part_of_a_voxel(root):
+    case = found(root)
+    expected, labels = nci_isbi2013.read(case).reference, zones(case).astype(np.uint8)
+    inside = np.flatnonzero(labels.any(axis=(1, 2)))
+    for shift in (-0.3, 0.3):
+        affine = series_of(case).affine.copy()
+        affine[:3, 3] += affine[:3, 0] * (inside[0] + shift)
+        save_nrrd(case.reference, labels[inside[0] : inside[-1] + 1], affine)
+        with pytest.warns(UserWarning, match="not those of the image"):
+            read = nci_isbi2013.read(case).reference
+        np.testing.assert_array_equal(read, expected)
+
+
 def test_labels_with_finer_voxels_give_each_voxel_the_nearest_and_a_warning(root):
     case = found(root)
     expected, labels = nci_isbi2013.read(case).reference, zones(case).astype(np.uint8)

@@ -75,7 +75,7 @@ def write(root: Path, patients: int = CASES, matrix: int | None = None, seed: in
 
 def _write_case(folder: Path, name: str, number: int, matrix: int | None, seed: int) -> None:
     rng = generator("phantom hippocampus", seed, number)
-    depth, rows, columns = (int(rng.integers(*ends)) for ends in ((30, 45), (44, 57), (31, 42)))
+    depth, rows, columns = (int(rng.integers(*ends)) for ends in ((30, 45), (46, 59), (31, 42)))
     shape = (depth, matrix or rows, matrix or columns)
     spacing = (1.0, rows / shape[1], columns / shape[2])
     lines = [
@@ -127,17 +127,17 @@ def _painted(
 
 def _sample_tube(rng: np.random.Generator) -> _Tube:
     share = np.linspace(0, 1, _JOINTS)
-    length = rng.uniform(29, 40)
+    length = rng.uniform(24, 33)
     arch, lean, side = rng.uniform(4, 8), rng.uniform(1, 7), rng.choice([-1, 1])
     joints = np.stack(
         [
             arch * np.sin(np.pi * share * 0.8) + lean * share - 4,
-            length * (0.42 - share),
+            length * (0.45 - share),
             side * (rng.uniform(3, 6) * np.cos(2.2 * share) - 2),
         ],
         axis=1,
     )
-    head, tail = rng.uniform(5.2, 7.2), rng.uniform(2.6, 3.6)
+    head, tail = rng.uniform(6.0, 8.2), rng.uniform(3.1, 4.2)
     radii = tail + (head - tail) * np.exp(-((share - 0.1) ** 2) / 0.09)
     return _Tube(joints + rng.normal(0, 1.0, 3), radii, rng.uniform(0.36, 0.46))
 

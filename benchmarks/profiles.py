@@ -120,7 +120,7 @@ PROFILES = {
                 grid=Grid(size=96, spacing=2.0), batch=8, steps=1_000, interval=250, optim=ADAMW
             ),
             stream=StreamProfile(
-                stream=60, test=30, size=(24, 32, 32), width=8, updates=25, review=10
+                stream=64, test=16, size=(24, 32, 24), width=8, updates=25
             ),
             pairs=Pairs(radius=3, sigma=4.0),
         ),
@@ -132,7 +132,7 @@ PROFILES = {
                 grid=Grid(size=64, spacing=3.0), batch=8, steps=400, interval=100, optim=ADAMW
             ),
             stream=StreamProfile(
-                stream=16, test=8, size=(16, 24, 24), width=4, updates=8, window=5, review=5
+                stream=16, test=8, size=(16, 24, 16), width=8, updates=8, window=5, review=5
             ),
             widths=HALF,
             pairs=Pairs(radius=2, sigma=3.0),
@@ -148,7 +148,7 @@ PROFILES = {
                 stream=3,
                 test=2,
                 size=(16, 16, 16),
-                width=2,
+                width=4,
                 updates=2,
                 window=2,
                 review=2,

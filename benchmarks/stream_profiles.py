@@ -1,18 +1,23 @@
 """Budgets of streams as data: cases, grid, updates and network, by the machine they run on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from benchmarks.spec import StreamData
-from weakseg.config import Optim, override
+from weakseg.config import Optim
 from weakseg.data.volumes import VolumeGrid
-from weakseg.models.vnet import VNet
+from weakseg.models import LightUNet
+from weakseg.models.light_unet import LIGHT_DEPTHS
+from weakseg.models.vnet import DEPTHS, VNet
+from weakseg.online.contrastive import Contrastive
 from weakseg.online.method import OnlineMethod, StreamBudget
 
 RELEASED: Final = Optim(lr=1e-3, momentum=0.99, weight_decay=5e-4)
 """The optimiser of the released code."""
 
-ADAMW: Final = Optim(name="adamw", lr=1e-3, weight_decay=1e-4)
+ADAMW: Final = Optim(name="adamw", lr=2e-3, weight_decay=1e-4)
+
+_LIGHT: Final = {layer: LIGHT_DEPTHS[depth] for depth, layer in DEPTHS.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +27,8 @@ class StreamProfile:
     ``orders`` are the seeds of the order of arrival; ``stream`` and ``test`` the most cases that
     are taken of a table's, None for all; ``size`` the cells (z, y, x) of a grid that looks at the
     image only, None for the released recipe, which looks at the reference; ``width`` that of the
-    V-Net, None to keep the rows' networks; ``matrix`` sizes the phantom.
+    light U-Net that takes the place of the full V-Net, None to keep it; ``matrix`` sizes the
+    phantom.
     """
 
     orders: tuple[int, ...] = (1,)
@@ -56,10 +62,20 @@ class StreamProfile:
         )
 
     def resized(self, method: OnlineMethod) -> OnlineMethod:
-        """Return a method at the profile's width, if its network is a V-Net."""
-        if self.width is None or not isinstance(method.network, VNet):
+        """Return a method on the profile's network, its terms at the same depths."""
+        network = method.network
+        if self.width is None or not isinstance(network, VNet) or network.width != VNet().width:
             return method
-        return override(method, "network.width", self.width)
+        light = LightUNet(
+            widths=tuple(self.width << level for level in range(4)),
+            distillation_head=network.distillation_head,
+            branch=network.branch,
+        )
+        terms = tuple(
+            replace(term, layer=_LIGHT[term.layer]) if isinstance(term, Contrastive) else term
+            for term in method.terms
+        )
+        return replace(method, network=light, terms=terms)
 
     def _grid(self, data: StreamData) -> VolumeGrid:
         if self.size is None:

@@ -25,7 +25,7 @@ HIPPOCAMPUS_ONLINE: Final = Table(
     classes=CLASSES,
     source="hippocampus",
     plan=(("stream", (1,)),),
-    stream=StreamData(stream=117, test=40, extent=(48.0, 60.0, 48.0)),
+    stream=StreamData(stream=64, test=16, extent=(36.0, 48.0, 36.0)),
     references=(ONLINE_FULL, OFFLINE),
     plain=FINE_TUNING,
     default=SHORT,

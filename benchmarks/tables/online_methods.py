@@ -16,7 +16,7 @@ from weakseg.online.distillation import Distillation
 from weakseg.online.guidance import RELEASED, Guidance
 from weakseg.online.loss_weights import LossWeights
 from weakseg.online.memory import Memory
-from weakseg.online.method import Interaction, OnlineMethod, light_unet
+from weakseg.online.method import Interaction, OnlineMethod
 from weakseg.online.oracle import Oracle
 from weakseg.online.proxy import COPY, PARITY, SHAPE, Propagation
 from weakseg.online.smoothing import Smoothing
@@ -52,7 +52,13 @@ _PLAIN: Final = OnlineMethod(
 )
 _FULL: Final = replace(_PLAIN, memory=Memory(), smoothing=Smoothing())
 _OURS: Final = replace(
-    _FULL, interaction=Interaction(guidance=Guidance(cross=True)), loss_weights=LossWeights()
+    _FULL,
+    interaction=Interaction(
+        each=2,
+        guidance=Guidance(score="reach", pick="argmax"),
+        stop=Stop(rounds=4, effort=None),
+    ),
+    loss_weights=LossWeights(),
 )
 
 
@@ -182,7 +188,7 @@ def _interactive() -> tuple[StreamRow, ...]:
         ends=(),
         guidance=RELEASED,
         propagation=PARITY,
-        stop=Stop(rounds=3),
+        stop=Stop(rounds=3, effort=None),
     )
     return (
         StreamRow(
@@ -194,8 +200,9 @@ def _interactive() -> tuple[StreamRow, ...]:
         StreamRow(
             INTERACTIVE,
             _OURS,
-            note="our rules: axial slices and both end marks, other axes where they tell more per "
-            "boundary pixel, five rounds, both neighbours and shape interpolation, reservoir",
+            note="our rules: both end marks, then two axial slices a round that bring most "
+            "residual close to a drawn slice, four rounds; registration from both neighbours and "
+            "shape interpolation; reservoir",
         ),
         StreamRow(
             "interactive, cold start",
@@ -215,20 +222,18 @@ def ablation() -> tuple[StreamRow, ...]:
         "no loss weighting": replace(_OURS, loss_weights=LossWeights(kind="none")),
         "no label smoothing": replace(_OURS, smoothing=Smoothing(schedule="none")),
         "random slices": _asking(replace(plan, guidance=random)),
-        "slices of highest residual": _asking(
-            replace(plan, guidance=replace(plan.guidance, pick="argmax"))
-        ),
-        "axial slices only": _asking(replace(plan, guidance=Guidance())),
+        "slices drawn by residual": _asking(replace(plan, guidance=Guidance())),
+        "all three axes": _asking(replace(plan, guidance=replace(plan.guidance, cross=True))),
         "no end marks": _asking(replace(plan, ends=())),
         "copies of the nearest slice": _asking(replace(plan, propagation=COPY)),
         "shape interpolation alone": _asking(replace(plan, propagation=SHAPE)),
         "registration alone": _asking(replace(plan, propagation=Propagation(shape_share=0.0))),
         "erring user": _asking(replace(plan, user=Oracle(jitter=2.0, miss=0.05))),
-        "U-Net": replace(_OURS, network=light_unet()),
+        "V-Net": replace(_OURS, network=VNet(width=8)),
     }
     notes = {
         "erring user": "outlines off by 2 pixels, one slice of twenty called empty",
-        "U-Net": "3D U-Net with instance norm in place of the V-Net",
+        "V-Net": "half the width of the paper's V-Net",
     }
     return tuple(
         StreamRow(f"{INTERACTIVE}, {label}", method, note=notes.get(label, ""))

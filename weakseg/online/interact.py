@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.online.annotation import Annotation
+from weakseg.online.growcut import GrowCut, grow_cut
 from weakseg.online.guidance import propose
 from weakseg.online.loss_weights import weights
 from weakseg.online.memory import Sample
@@ -107,7 +108,7 @@ def interact(
         annotation = _asked(case, plan, state, back, residual, seed)
         if state.round and _said(annotation) == _said(state.annotation):
             return  # nothing is left to ask
-        proxy = propagate(case.image, annotation, plan.propagation, fields)
+        proxy = _front(case.image, annotation, plan, back, fields)
         state = Progress(number, state.before, annotation, proxy.soft)
         sample = _sample(case, method, state, proxy, back, total)
         learning = time.monotonic()
@@ -134,6 +135,15 @@ def full_sample(case: StreamCase, method: OnlineMethod) -> Sample:
         method.loss_weights, annotation=annotation, proxy=mask, probs=mask, image=case.image
     )
     return Sample(case.name, case.position, case.image, mask, weight)
+
+
+def _front(
+    image: Volume, annotation: Annotation, plan: Interaction, back: Volume, fields: FieldCache
+) -> Proxy:
+    """Return the mask that the user's marks and clicks lead to."""
+    if isinstance(plan.propagation, GrowCut):
+        return grow_cut(image, annotation, plan.propagation, back)
+    return propagate(image, annotation, plan.propagation, fields)
 
 
 def _finished(case: StreamCase, plan: Interaction, state: Progress, back: Volume) -> bool:

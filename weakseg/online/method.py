@@ -5,7 +5,8 @@ from typing import Final, Literal
 
 from weakseg.config import Optim
 from weakseg.data.volumes import VolumeGrid
-from weakseg.models import Attention, Host, UNet
+from weakseg.models import Attention, Host, LightUNet
+from weakseg.online.growcut import GrowCut
 from weakseg.online.guidance import Guidance
 from weakseg.online.loss_weights import LossWeights
 from weakseg.online.memory import Memory
@@ -25,11 +26,6 @@ one round makes; ``offline-long``: until the third step of the learning rate.
 """
 
 
-def light_unet() -> UNet:
-    """Return the default network: instance norm, which does not depend on what else was seen."""
-    return UNet(widths=(8, 16, 32, 64), dropout=(0.0,) * 4, norm="instance", dims=3)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Interaction:
     """How one case is annotated and turned into targets, round by round (Sec. 3 of our spec).
@@ -41,7 +37,7 @@ class Interaction:
         ends: axes whose outermost slices the user marks in the first round.
         points: clicks per round.
         guidance: which slices are asked for.
-        propagation: how marks become a proxy mask.
+        propagation: how marks become a proxy mask: slices by registration, clicks by grow-cut.
         soft: learn from the soft proxy, else from its threshold at 0.5.
         ramped: round r of R makes floor(r / R * N) updates, else N.
         stop: when a case is finished.
@@ -53,13 +49,13 @@ class Interaction:
     ends: tuple[int, ...] = (0,)
     points: int = 0
     guidance: Guidance = field(default_factory=Guidance)
-    propagation: Propagation = field(default_factory=Propagation)
+    propagation: Propagation | GrowCut = field(default_factory=Propagation)
     soft: bool = True
     ramped: bool = True
     stop: Stop = field(default_factory=Stop)
 
     def __post_init__(self) -> None:
-        if self.each < 1 and self.points < 1:
+        if self.each * len(self.axes) < 1 and self.points < 1:
             raise ValueError("a round asks for at least one slice per axis, or for points")
         if not set(self.axes) | set(self.ends) <= {0, 1, 2}:
             raise ValueError(f"axes are 0, 1, 2 (z, y, x), got {self.axes} and {self.ends}")
@@ -69,7 +65,7 @@ class Interaction:
         return budget * number // self.stop.rounds if self.ramped else budget
 
 
-FULL = Interaction(user=FullAnnotation(), ends=(), soft=False, stop=Stop(rounds=1))
+FULL: Final = Interaction(user=FullAnnotation(), ends=(), soft=False, stop=Stop(rounds=1))
 """Every axial slice is drawn at once: the supervised stream."""
 
 
@@ -81,7 +77,7 @@ class OnlineMethod:
     budget's; ``augment`` is None for none.
     """
 
-    network: Host = field(default_factory=light_unet)
+    network: Host = field(default_factory=LightUNet)
     attention: Attention | None = None
     setting: Setting = "stream"
     interaction: Interaction = FULL

@@ -28,13 +28,13 @@ class Candidate(NamedTuple):
         mask: float32 [H, W] in [0, 1]; as drawn if the registration failed.
         error: mean absolute difference of the images around the mask.
         folding: share of folded pixels.
-        reason: why it failed, else empty.
+        failure: why it failed, else empty.
     """
 
     mask: NDArray[np.float32]
     error: float
     folding: float
-    reason: str = ""
+    failure: str = ""
 
 
 def warped(
@@ -52,7 +52,7 @@ def warped(
     Args:
         stack: float32 [N, H, W], the slices of an axis.
         masks: drawn masks, bool [H, W], by index.
-        jobs: slice and drawn slice.
+        jobs: slices and the drawn slice each takes its mask from.
         register: registers pairs of slices.
         cache: keeps the fields.
         chained: register neighbours only and compose their fields, instead of each pair directly.
@@ -61,8 +61,8 @@ def warped(
         The candidates and the number of pairs registered now.
     """
     images = torch.from_numpy(np.ascontiguousarray(stack))
-    blank = {int(i) for i in np.flatnonzero(_blank(stack))}
-    fields, pairs = (_chained if chained else _direct)(images, jobs, blank, register, cache)
+    follow = _chained if chained else _direct
+    fields, pairs = follow(images, jobs, _blank(stack), register, cache)
     bands = {s: binary_dilation(masks[s], iterations=BAND) for s in {s for _, s in jobs}}
     result = _judged(images, masks, bands, fields) if fields else {}
     for index, source in (job for job in jobs if job not in fields):
@@ -71,11 +71,8 @@ def warped(
     return result, pairs
 
 
-def _blank(stack: NDArray[np.float32]) -> NDArray[np.bool_]:
-    flat = stack.reshape(len(stack), -1)
-    blank: NDArray[np.bool_] = ~np.isfinite(flat).all(axis=1)
-    np.logical_or(blank, flat.max(axis=1) <= flat.min(axis=1), out=blank)
-    return blank
+def _blank(stack: NDArray[np.float32]) -> set[int]:
+    return {i for i, s in enumerate(stack) if not np.isfinite(s).all() or s.min() == s.max()}
 
 
 def _direct(
@@ -90,24 +87,27 @@ def _direct(
 def _chained(
     images: Tensor, jobs: Sequence[Job], blank: set[int], register: Register, cache: FieldCache
 ) -> tuple[dict[Job, Tensor], int]:
-    steps = {step for job in jobs for step in _steps(job)}
-    links, pairs = _direct(images, sorted(steps), blank, register, cache)
+    reached = {(step, source) for index, source in jobs for step in _way(source, index)}
+    needed = {(step, _before(step, source)) for step, source in reached}
+    links, pairs = _direct(images, sorted(needed), blank, register, cache)
     fields: dict[Job, Tensor] = {}
     # Nearest slices first: each chain extends the one before it by one step.
-    for job in sorted(jobs, key=lambda job: abs(job[0] - job[1])):
-        *before, last = _steps(job)
-        if last in links and not before:
-            fields[job] = links[last]
-        elif last in links and (before[-1][0], job[1]) in fields:
-            fields[job] = compose(links[last][None], fields[before[-1][0], job[1]][None])[0]
-    return fields, pairs
+    for step, source in sorted(reached, key=lambda job: abs(job[0] - job[1])):
+        previous = _before(step, source)
+        link = links.get((step, previous))
+        if link is not None and previous == source:
+            fields[step, source] = link
+        elif link is not None and (previous, source) in fields:
+            fields[step, source] = compose(link[None], fields[previous, source][None])[0]
+    return {job: fields[job] for job in jobs if job in fields}, pairs
 
 
-def _steps(job: Job) -> list[Job]:
-    """Return the pairs of neighbours from the drawn slice to the other."""
-    index, source = job
-    way = 1 if index > source else -1
-    return [(k + way, k) for k in range(source, index, way)]
+def _way(source: int, index: int) -> range:
+    return range(source + 1, index + 1) if index > source else range(index, source)
+
+
+def _before(step: int, source: int) -> int:
+    return step - 1 if step > source else step + 1
 
 
 def _judged(
@@ -128,10 +128,10 @@ def _judged(
     result = {}
     for place, (index, source) in enumerate(jobs):
         error, still = (float(e[place][bands[source]].mean()) for e in (after, before))
-        reason = _failure(finite[place], folds[place])
-        moved = error < still and not reason
+        failure = _failure(finite[place], folds[place])
+        moved = error < still and not failure
         mask = brought[place] if moved else masks[source].astype(np.float32)
-        result[index, source] = Candidate(mask, min(error, still), folds[place], reason)
+        result[index, source] = Candidate(mask, min(error, still), folds[place], failure)
     return result
 
 

@@ -21,8 +21,9 @@ class Demons:
 
     Each iteration adds a small smoothed step by composition and smooths the whole field. A field
     that folds is halved until it does not; one that leaves the images no more alike than before
-    is dropped for the identity. Sec. 3.4 of the paper's released code calls SyN with mutual
-    information here; forces, levels and smoothing are our choice.
+    is dropped for the identity. The released code calls SyN with mutual information here (Sec.
+    3.4); the numbers are ours: Sec. 6.2 proposes twice the iterations and a diffusion of 2, which
+    was slower and no better on hippocampi, a brain tumour and a prostate.
 
     Attributes:
         force: optical flow ("demons") or local normalised cross-correlation ("lncc").
@@ -36,12 +37,12 @@ class Demons:
     """
 
     force: Literal["demons", "lncc"] = "demons"
-    iterations: tuple[int, ...] = (40, 40, 30)
+    iterations: tuple[int, ...] = (20, 20, 15)
     fluid: float = 1.0
-    diffusion: float = 2.0
-    damping: float = 1e-5
+    diffusion: float = 1.5
+    damping: float = 3e-4
     window: int = 5
-    step: float = 0.5
+    step: float = 1.0
     chunk: int = 100_000
 
     def __post_init__(self) -> None:
@@ -63,14 +64,11 @@ class Demons:
         """
         if fixed.shape != moving.shape or fixed.ndim != 3:
             raise ValueError(f"need two [P, H, W], got {fixed.shape} and {moving.shape}")
-        pairs = max(1, self.chunk // fixed[0].numel()) if len(fixed) else 1
-        parts = [
-            self._registered(*_scaled(some, other))
-            for some, other in zip(
-                torch.split(fixed, pairs), torch.split(moving, pairs), strict=True
-            )
-        ]
-        return torch.cat(parts)
+        if not len(fixed):
+            return fixed.new_zeros((0, 2, *fixed.shape[1:]))
+        pairs = max(1, self.chunk // fixed[0].numel())
+        parts = zip(torch.split(fixed, pairs), torch.split(moving, pairs), strict=True)
+        return torch.cat([self._registered(*_scaled(*part)) for part in parts])
 
     @torch.no_grad()
     def _registered(self, fixed: Tensor, moving: Tensor) -> Tensor:

@@ -132,4 +132,4 @@ def folding(displacement: Tensor) -> Tensor:
         float [P].
     """
     folds = ~(jacobian(displacement) > 0)
-    return folds.sum(dim=(1, 2)) / folds[0].numel()
+    return folds.sum(dim=(1, 2)) / (folds.shape[1] * folds.shape[2])

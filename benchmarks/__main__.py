@@ -79,8 +79,8 @@ def run(
     wanted = chosen(chosen_table, rows, budget.subset)
     plan = planned(budget.plan(chosen_table), scheme, numbers(folds, "--folds"))
     part, parts = parse_shard(shard)
-    introduce(chosen_table, budget, why, console)
     sized = budget.of(chosen_table)
+    introduce(chosen_table, sized, why, console)
     source = prepared(chosen_table.source, data, sized, home / "data", console, scribbles)
     kind = "phantom" if source.synthetic else "real"
     todo = runs(chosen_table, budget, wanted, kind, source.content, plan)[part::parts]

@@ -89,6 +89,7 @@ class Profile:
         budget = self.stream.budget(data)
         return replace(
             self,
+            about=self.stream.about(budget),
             seeds=self.seeds or self.stream.orders,
             patients=budget.pool + budget.stream + budget.test,
             matrix=self.stream.matrix,
@@ -119,9 +120,7 @@ PROFILES = {
             budget=Budget(
                 grid=Grid(size=96, spacing=2.0), batch=8, steps=1_000, interval=250, optim=ADAMW
             ),
-            stream=StreamProfile(
-                stream=64, test=16, size=(24, 32, 24), width=8, updates=25
-            ),
+            stream=StreamProfile(stream=64, test=16, size=(24, 32, 24), width=8, updates=25),
             pairs=Pairs(radius=3, sigma=4.0),
         ),
         Profile(

@@ -112,10 +112,10 @@ def _continued(compute: Compute, out: Path) -> Compute:
 def _record(run: Run, out: Path, compute: Compute, status: str, seconds: float) -> None:
     record: dict[str, Any] = {
         **run.describe(),
-        "commit": _commit(),
+        "commit": commit(),
         "torch": torch.__version__,
         "lightning": importlib.metadata.version("lightning"),
-        "device": _cpu() if compute.accelerator == "cpu" else _device(),
+        "device": cpu_name() if compute.accelerator == "cpu" else _device(),
         "threads": compute.threads or torch.get_num_threads(),
         "precision": compute.precision,
         "steps": run.budget.steps,
@@ -125,7 +125,7 @@ def _record(run: Run, out: Path, compute: Compute, status: str, seconds: float) 
     write_text(out / "run.json", json.dumps(record, indent=1))
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit of the checkout, with + where files differ; empty outside one."""
     here = Path(__file__).parent
     try:
@@ -142,10 +142,11 @@ def _commit() -> str:
 
 
 def _device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu()
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """Return kind and number of the processors."""
     return f"{platform.machine()} CPU, {os.cpu_count()} cores"
 
 

@@ -61,6 +61,18 @@ class StreamProfile:
             review=self.review,
         )
 
+    def about(self, budget: StreamBudget) -> str:
+        """Say in a line what a budget is."""
+        grid = " x ".join(str(side) for side in budget.grid.size)
+        crop = (
+            "around the reference, as released" if budget.grid.mode == "parity" else "of the image"
+        )
+        network = "the released V-Net" if self.width is None else "a light U-Net"
+        return (
+            f"{budget.stream} cases arrive, {budget.test} test; grids of {grid} {crop}; {network}, "
+            f"{budget.updates} updates a case"
+        )
+
     def resized(self, method: OnlineMethod) -> OnlineMethod:
         """Return a method on the profile's network, its terms at the same depths."""
         network = method.network

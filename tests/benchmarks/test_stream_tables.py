@@ -13,7 +13,10 @@ from benchmarks.stream_profiles import StreamProfile
 from benchmarks.tables import TABLES
 from benchmarks.tables.online_methods import BRATS, INTERACTIVE, NCI, SHORT, ablation, rows
 from weakseg.config import describe, identity
+from weakseg.models import LightUNet
+from weakseg.models.light_unet import LIGHT_DEPTHS
 from weakseg.models.vnet import VNet
+from weakseg.online.contrastive import Contrastive
 from weakseg.online.method import OnlineMethod, StreamBudget, window_ends
 from weakseg.online.run import build_stream_network
 
@@ -64,11 +67,14 @@ def test_rows_of_a_stream_have_labels_and_methods_of_their_own(table: Table) -> 
 
 
 @EVERY_STREAM
-def test_all_rows_but_the_one_that_says_so_have_the_same_network_and_budget(table: Table) -> None:
-    plan = runs(table, PROFILES["paper"].seeded((1,)), table.rows, "real", "c0ffee")
+@pytest.mark.parametrize(("profile", "network"), [("paper", VNet()), ("quick", LightUNet())])
+def test_all_rows_but_the_one_that_says_so_have_the_same_network_and_budget(
+    table: Table, profile: str, network: VNet | LightUNet
+) -> None:
+    plan = runs(table, PROFILES[profile].seeded((1,)), table.rows, "real", "c0ffee")
     parts = {"distillation_head": False, "branch": False}
-    others = [run for run in plan if not run.row.endswith("U-Net")]
-    assert {replace(run.method.network, **parts) for run in others} == {VNet()}
+    others = [run for run in plan if not run.row.endswith("V-Net")]
+    assert {replace(run.method.network, **parts) for run in others} == {network}
     assert len({run.budget for run in plan}) == 1
 
 
@@ -127,13 +133,25 @@ def test_seeds_that_are_asked_for_are_the_orders_of_arrival() -> None:
     assert PROFILES["paper"].of(TABLES["acdc"]).seeds == (0,)
 
 
-def test_a_profile_narrows_the_v_net_and_leaves_other_networks_alone() -> None:
+def test_a_short_profile_takes_a_light_u_net_with_the_parts_of_the_v_net_it_replaces() -> None:
+    light = StreamProfile(width=2)
     by_label = {row.label: row.method for row in HIPPOCAMPUS.rows}
-    narrow = StreamProfile(width=2)
-    assert narrow.resized(by_label["KD2"]).network == VNet(width=2, distillation_head=True)
-    unet = by_label[f"{INTERACTIVE}, U-Net"]
-    assert narrow.resized(unet) == unet
-    assert StreamProfile().resized(by_label["KD2"]) == by_label["KD2"]
+    found = light.resized(by_label["MSMT"])
+    assert found.network == LightUNet(widths=(2, 4, 8, 16), distillation_head=True, branch=True)
+    depths = [term.layer for term in found.terms if isinstance(term, Contrastive)]
+    assert depths == [LIGHT_DEPTHS[depth] for depth in ("enc", "neck", "neck2", "dec")]
+    narrow = by_label[f"{INTERACTIVE}, V-Net"]
+    assert light.resized(narrow) == narrow
+    assert StreamProfile().resized(by_label["MSMT"]) == by_label["MSMT"]
+
+
+def test_what_a_profile_says_of_itself_is_what_the_table_gets() -> None:
+    paper, quick = (PROFILES[name].of(STREAMS["nci-online"]) for name in ("paper", "quick"))
+    assert paper.about == (
+        "64 cases arrive, 16 test; grids of 30 x 55 x 55 around the reference, as released; "
+        "the released V-Net, 150 updates a case"
+    )
+    assert "of the image; a light U-Net" in quick.about
 
 
 def test_the_baselines_are_those_of_the_released_scripts() -> None:
@@ -173,4 +191,7 @@ def test_the_steps_of_ramped_rounds_are_foretold() -> None:
     plain, asked = (made(HIPPOCAMPUS, "cpu", by_label[n]) for n in ("fine tuning", INTERACTIVE))
     updates, length = plain.budget.updates, plain.budget.stream
     assert most_steps(plain) == plain.budget.steps == updates * length
-    assert most_steps(asked) == length * sum(updates * number // 5 for number in range(1, 6))
+    rounds = asked.method.interaction.stop.rounds
+    assert rounds > 1
+    steps = sum(updates * number // rounds for number in range(1, rounds + 1))
+    assert most_steps(asked) == length * steps

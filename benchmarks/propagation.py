@@ -52,7 +52,6 @@ class Mode(NamedTuple):
 MODES: Final = {
     "ours": Mode(Propagation(), (0,), True),
     "direct registration": Mode(Propagation(mode="direct"), (0,), True),
-    "chained registration": Mode(Propagation(mode="chained"), (0,), True),
     "no shape interpolation": Mode(Propagation(shape_share=0.0), (0,), True),
     "local correlation": Mode(Propagation(register=Demons(force="lncc")), (0,), True),
     "SimpleITK demons": Mode(Propagation(register=SimpleITKDemons()), (0,), True),

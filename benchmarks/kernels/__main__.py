@@ -11,12 +11,13 @@ from rich.console import Console
 
 from benchmarks.kernels.cases import KERNELS, SIZES
 from benchmarks.kernels.measure import alone, peak_memory, timings
+from benchmarks.kernels.registration import pairs, rounds
 
 FORMS = ["ours", "plain"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the losses against their plain forms, forward and backward pass together."""
+    """Measure losses against their plain forms, and registration against SimpleITK's."""
     options = parser().parse_args(arguments)
     console = Console()
     lines = []
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             with console.status(f"{KERNELS[kernel].title}, {size}"):
                 lines.append(measure(kernel, size, options.device, options.repeats))
     table = render(pd.DataFrame(lines), options.device)
+    if options.device == "cpu":
+        with console.status("registration of slices"):
+            table += "\n" + registrations(options.repeats)
     console.print(table, highlight=False, soft_wrap=True, markup=False)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -78,6 +82,19 @@ def render(frame: pd.DataFrame, device: str) -> str:
         index=False, floatfmt=".3g", missingval="\u2013", disable_numparse=[8]
     )
     return f"{head}\n\n{cells}\n"
+
+
+def registrations(repeats: int) -> str:
+    """Return the tables of registration on the CPU as Markdown."""
+    head = (
+        "Registration of neighbouring slices and the time of a user's round: propose slices and "
+        "propagate from nothing, without training. Median, taking turns."
+    )
+    parts = (pairs(repeats), rounds(repeats))
+    return (
+        "\n\n".join([head, *(part.to_markdown(index=False, floatfmt=".3g") for part in parts)])
+        + "\n"
+    )
 
 
 def _ratio(a: float | None, b: float | None) -> float | None:

@@ -75,7 +75,10 @@ tables: $(VENV)/.installed ## render all results again from their CSV files
 audit: $(VENV)/.installed ## check every committed number against its per-case values and its record
 	@$(PY) -m benchmarks audit
 
-kernels: $(VENV)/.installed ## time and memory of the costly losses against their plain forms
+propagation: $(VENV)/.tested ## proxy masks against slices drawn; ARGS='--data hippocampus=/path brats2015=/path'
+	@$(PY) -m benchmarks.propagation $(ARGS)
+
+kernels: $(VENV)/.tested ## time and memory of losses against their plain forms, registration against SimpleITK
 	@$(PY) -m benchmarks.kernels
 
 test: $(VENV)/.tested ## run the tests, installing what they need
@@ -89,7 +92,7 @@ lint: $(VENV)/.tested ## ruff and mypy
 clean: ## remove runs and generated data, keep results
 	rm -rf runs data
 
-.PHONY: help install status tables audit kernels test lint clean
+.PHONY: help install status tables audit propagation kernels test lint clean
 .PHONY: reproduce-acdc reproduce-acdc-strokes reproduce-acdc-ablation reproduce-mscmr reproduce-chaos reproduce-nnunet reproduce-all reproduce-tiny
 .PHONY: reproduce-nci-online reproduce-brats-online reproduce-hippocampus-online
 .DEFAULT_GOAL := help

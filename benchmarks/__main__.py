@@ -9,6 +9,7 @@ from jsonargparse import auto_cli
 from rich.console import Console
 from rich.markup import escape
 
+from benchmarks import propagation
 from benchmarks.audit import audit
 from benchmarks.dispatch import dispatch
 from benchmarks.estimate import seconds_for
@@ -179,6 +180,8 @@ def render(table: AnyTable = "all", results: Path = Path("results")) -> None:
     for each in _tables(table):
         for folder in rerender(each, results):
             console.print(f"rendered {folder / 'table.md'}")
+    if (place := propagation.rerender(results)) is not None:
+        console.print(f"rendered {place / 'table.md'}")
     console.print(f"rendered {write_index(TABLES, results)}")
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
+from benchmarks import propagation
 from benchmarks.collect import DONE, RECORDS, read_records, summarise_cases
 from benchmarks.index import index
 from benchmarks.plan import IDENTITY
@@ -74,6 +75,7 @@ def audit(tables: Mapping[str, Table], results: Path, prepared: Path) -> Audit:
         findings += [Finding(name, severity, text) for severity, text in found]
         runs, cells = runs + numbers[0], cells + numbers[1]
     findings += [Finding("README.md", "error", text) for text in _index(tables, results)]
+    findings += [Finding("propagation", "error", text) for text in propagation.check(results)]
     return Audit(len(folders), runs, cells, tuple(findings))
 
 

@@ -46,6 +46,11 @@ def index(tables: Mapping[str, Table], results: Path) -> str:
         blocks += [f"## {table.title}", markdown_table(frame)]
         if (results / name / "README.md").is_file():
             blocks.append(f"What they say: [{name}/README.md]({name}/README.md)")
+    if (results / "propagation" / "table.md").is_file():
+        blocks += [
+            "## Proxy masks from a few slices",
+            "Ways of propagating drawn slices: [propagation](propagation/table.md)",
+        ]
     return "\n\n".join(blocks) + "\n"
 
 

@@ -24,7 +24,9 @@ class Display:
     def __init__(self, runs: list[Run], root: Path, console: Console, guess: float) -> None:
         self.runs, self.root, self.console, self.guess = runs, root, console, guess
         self.started = time.monotonic()
-        self.already = sum(run.id in self._finished() for run in runs)
+        self._where = {run.id: run.directory(root) for run in runs}  # hashing takes a while
+        self._by_id = dict(zip(self._where, runs, strict=True))
+        self.already = len(self._finished())
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._said: set[str] = self._finished()
         self._spoke = self.started
@@ -40,12 +42,12 @@ class Display:
 
     def update(self) -> None:
         """Redraw, and say which runs have finished since the last time."""
-        for run in self.runs:
-            if run.id in self._finished() - self._said:
-                self._said.add(run.id)
-                failed = (run.directory(self.root) / FAILED).exists()
-                word = "[red]failed[/]" if failed else "[green]done[/]"
-                self.console.print(f"{word} {_name(run)} ({self._elapsed()})", highlight=False)
+        for name in sorted(self._finished() - self._said, key=list(self._by_id).index):
+            self._said.add(name)
+            failed = (self._where[name] / FAILED).exists()
+            word = "[red]failed[/]" if failed else "[green]done[/]"
+            told = f"{word} {_name(self._by_id[name])} ({self._elapsed()})"
+            self.console.print(told, highlight=False)
         if self.console.is_terminal:
             self._live.update(self.view(), refresh=True)
         elif time.monotonic() - self._spoke > PLAIN_EVERY:
@@ -89,19 +91,19 @@ class Display:
 
     def _finished(self) -> set[str]:
         return {
-            run.id
-            for run in self.runs
-            if any((run.directory(self.root) / name).exists() for name in (DONE, FAILED))
+            run
+            for run, folder in self._where.items()
+            if any((folder / name).exists() for name in (DONE, FAILED))
         }
 
     def _active(self) -> list[tuple[Run, dict[str, Any]]]:
         finished = self._finished()
         found = []
-        for run in self.runs:
-            path = run.directory(self.root) / "progress.json"
-            if run.id not in finished and path.exists() and _fresh(path):
+        for name, folder in self._where.items():
+            path = folder / "progress.json"
+            if name not in finished and path.exists() and _fresh(path):
                 with contextlib.suppress(ValueError):  # cut short by a power failure
-                    found.append((run, json.loads(path.read_text())))
+                    found.append((self._by_id[name], json.loads(path.read_text())))
         return found
 
 

@@ -8,7 +8,7 @@ was measured where in ``record.json``, and ``table.md``, a pure function of both
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -190,10 +190,27 @@ def rerender(results: Path) -> Path | None:
     folder = results / "propagation"
     if not (folder / "cases.csv").exists():
         return None
-    frame = pd.read_csv(folder / "cases.csv")
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    write_text(folder / "table.md", table(frame, record))
+    write_text(folder / "table.md", _rendered(folder))
     return folder
+
+
+def check(results: Path) -> Iterator[str]:
+    """Yield what is wrong with a committed table: that it is not what was measured."""
+    folder = results / "propagation"
+    if not folder.exists():
+        return
+    try:
+        same = (folder / "table.md").read_text(encoding="utf-8") == _rendered(folder)
+    except (OSError, ValueError, KeyError) as error:
+        yield f"cannot be rendered: {error!r}"
+        return
+    if not same:
+        yield "table.md is not what cases.csv and record.json give"
+
+
+def _rendered(folder: Path) -> str:
+    frame = pd.read_csv(folder / "cases.csv")
+    return table(frame, json.loads((folder / "record.json").read_text(encoding="utf-8")))
 
 
 def _cases(

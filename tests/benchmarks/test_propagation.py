@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import propagation
-from benchmarks.propagation import MODES, SETS, evenly, main, rerender
+from benchmarks.propagation import MODES, SETS, check, evenly, main, rerender
 from weakseg.data.volumes import Volume
 
 
@@ -39,6 +39,15 @@ def test_the_table_is_a_function_of_what_was_measured(results: Path) -> None:
     before = (results / "propagation" / "table.md").read_bytes()
     assert rerender(results) == results / "propagation"
     assert (results / "propagation" / "table.md").read_bytes() == before
+
+
+def test_a_number_changed_by_hand_is_found(results: Path) -> None:
+    page = results / "propagation" / "table.md"
+    before = page.read_text()
+    assert list(check(results)) == []
+    page.write_text(before.replace("0.", "1.", 1))
+    assert len(list(check(results))) == 1
+    page.write_text(before)
 
 
 def test_nothing_is_rendered_where_nothing_was_measured(tmp_path: Path) -> None:

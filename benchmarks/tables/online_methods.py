@@ -16,7 +16,7 @@ from weakseg.online.distillation import Distillation
 from weakseg.online.guidance import RELEASED, Guidance
 from weakseg.online.loss_weights import LossWeights
 from weakseg.online.memory import Memory
-from weakseg.online.method import Interaction, OnlineMethod
+from weakseg.online.method import FULL, Interaction, OnlineMethod
 from weakseg.online.oracle import Oracle
 from weakseg.online.proxy import COPY, PARITY, SHAPE, Propagation
 from weakseg.online.smoothing import Smoothing
@@ -177,6 +177,12 @@ def _references() -> tuple[StreamRow, ...]:
             ONLINE_FULL,
             _FULL,
             note="every axial slice is drawn; memory and label smoothing of the interactive row",
+        ),
+        StreamRow(
+            f"{ONLINE_FULL}, twice the updates",
+            replace(_FULL, interaction=replace(FULL, factor=2)),
+            note="as many updates as three ramped rounds of the interactive row make",
+            cost=2.0,
         ),
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from weakseg.config import Optim
+from weakseg.config import LATER, Optim
 from weakseg.data.volumes import VolumeGrid
 from weakseg.models import Attention, Host, LightUNet
 from weakseg.online.growcut import GrowCut
@@ -40,6 +40,7 @@ class Interaction:
         propagation: how marks become a proxy mask: slices by registration, clicks by grow-cut.
         soft: learn from the soft proxy, else from its threshold at 0.5.
         ramped: round r of R makes floor(r / R * N) updates, else N.
+        factor: multiple of the budget's N that the rounds share out.
         stop: when a case is finished.
     """
 
@@ -53,6 +54,7 @@ class Interaction:
     soft: bool = True
     ramped: bool = True
     stop: Stop = field(default_factory=Stop)
+    factor: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.each * len(self.axes) < 1 and self.points < 1:
@@ -62,6 +64,7 @@ class Interaction:
 
     def updates(self, number: int, budget: int) -> int:
         """Return the updates of round ``number``, from 1, of a case with N = ``budget``."""
+        budget = self.factor * budget
         return budget * number // self.stop.rounds if self.ramped else budget
 
 

@@ -20,7 +20,7 @@ class Mark(NamedTuple):
     """The whole mask of one slice, bool [two other axes, in their order]; it may be empty."""
 
     axis: int
-    index: int
+    index: int  # type: ignore[assignment]  # the word of the field, over tuple.index
     mask: NDArray[np.bool_]
 
 

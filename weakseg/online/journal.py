@@ -43,9 +43,7 @@ class Journal:
 
     def begin(self, probs: Sequence[Probs]) -> None:
         """Score the untrained network on every case of the stream."""
-        self.initial = [
-            soft_dice(p, v.reference) for p, v in zip(probs, self.stream, strict=True)
-        ]
+        self.initial = [soft_dice(p, v.reference) for p, v in zip(probs, self.stream, strict=True)]
         self.best = [float("nan")] * len(self.stream)
 
     def round(self, position: int, done: Round) -> None:
@@ -109,8 +107,7 @@ class Journal:
     def review(self, probs: Sequence[Probs], keep: bool = True) -> list[float]:
         """Return the soft Dice of the first cases of the stream; keep the best so far if asked."""
         scores = [
-            soft_dice(p, v.reference)
-            for p, v in zip(probs, self.stream[: len(probs)], strict=True)
+            soft_dice(p, v.reference) for p, v in zip(probs, self.stream[: len(probs)], strict=True)
         ]
         for index, score in enumerate(scores if keep else ()):
             self.best[index] = max(self.best[index], score)
@@ -228,7 +225,7 @@ def soft_dice(probs: Probs, reference: NDArray[np.bool_]) -> float:
 
 
 def peak_memory() -> float:
-    """Return the most memory used so far: of the GPU where there is one, else of the process, MB."""
+    """Return the most memory used so far, MB: of the GPU where there is one, else the process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
@@ -241,4 +238,5 @@ def _costs(cost: Any, prefix: str = "") -> dict[str, float]:
 
 def _none(full: Mapping[str, float]) -> dict[str, float]:
     """Return the effort of a case that was given with its full annotation."""
-    return {name: full["full_seconds" if name == "user_seconds" else f"full_{name}"] for name in _EFFORT}
+    names = {name: f"full_{name}" for name in _EFFORT} | {"user_seconds": "full_seconds"}
+    return {name: full[known] for name, known in names.items()}

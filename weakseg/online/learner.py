@@ -134,9 +134,7 @@ class InteractiveLearner(lightning.LightningModule):
         after = self.predict(case.image)
         self.journal.position(case.position, self.progress.before, after)
         self.memory.rate(case.name, float(np.abs(self.sample.target - after).mean()))
-        self.memory.add(
-            self.sample, (self.seed, "round", case.position, self.progress.round)
-        )
+        self.memory.add(self.sample, (self.seed, "round", case.position, self.progress.round))
 
     def _offline_step(self, case: StreamCase) -> None:
         """Train on all cases at once, with as many updates as a position of the stream gets."""

@@ -127,7 +127,7 @@ def _grid(part: pd.DataFrame) -> pd.DataFrame:
         for each, found in group.groupby("slices"):
             score = summarise(found["dice"])
             effort = found["effort"].mean()
-            cells[f"{each} a axis"] = (
+            cells[f"{each} per axis"] = (
                 f"{score.value:.3f} ± {score.sd:.3f} ({score.n})\n{100 * effort:.0f} % effort"
             )
         most = group[group["slices"] == group["slices"].max()]

@@ -131,7 +131,7 @@ PROFILES = {
                 grid=Grid(size=64, spacing=3.0), batch=8, steps=400, interval=100, optim=ADAMW
             ),
             stream=StreamProfile(
-                stream=16, test=8, size=(16, 24, 16), width=8, updates=8, window=5, review=5
+                stream=24, test=8, size=(16, 24, 16), width=8, updates=20, window=5, review=8
             ),
             widths=HALF,
             pairs=Pairs(radius=2, sigma=3.0),

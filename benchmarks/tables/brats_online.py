@@ -10,7 +10,6 @@ from benchmarks.tables.online_methods import (
     OFFLINE,
     ONLINE_FULL,
     PROTOCOL,
-    SHORT,
     rows,
 )
 from weakseg.data.sources.brats2015 import CLASSES
@@ -26,7 +25,6 @@ BRATS_ONLINE: Final = Table(
     ),
     references=(ONLINE_FULL, OFFLINE),
     plain=FINE_TUNING,
-    default=SHORT,
     columns=COLUMNS,
     protocol=PROTOCOL,
     rows=rows(BRATS),

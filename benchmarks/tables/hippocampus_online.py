@@ -13,7 +13,6 @@ from benchmarks.tables.online_methods import (
     OFFLINE,
     ONLINE_FULL,
     PROTOCOL,
-    SHORT,
     ablation,
     rows,
 )
@@ -28,7 +27,6 @@ HIPPOCAMPUS_ONLINE: Final = Table(
     stream=StreamData(stream=64, test=16, extent=(36.0, 48.0, 36.0)),
     references=(ONLINE_FULL, OFFLINE),
     plain=FINE_TUNING,
-    default=SHORT,
     columns=COLUMNS,
     protocol=PROTOCOL,
     rows=(*rows(NCI), *ablation()),

@@ -10,7 +10,6 @@ from benchmarks.tables.online_methods import (
     OFFLINE,
     ONLINE_FULL,
     PROTOCOL,
-    SHORT,
     rows,
 )
 from weakseg.data.sources.nci_isbi2013 import CLASSES
@@ -24,7 +23,6 @@ NCI_ONLINE: Final = Table(
     stream=StreamData(stream=64, test=16, region="centre", extent=(90.0, 100.0, 100.0)),
     references=(ONLINE_FULL, OFFLINE),
     plain=FINE_TUNING,
-    default=SHORT,
     columns=COLUMNS,
     protocol=PROTOCOL,
     rows=rows(NCI),

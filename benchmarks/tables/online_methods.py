@@ -38,12 +38,6 @@ OFFLINE: Final = "offline"
 INTERACTIVE: Final = "interactive"
 FINE_TUNING: Final = "fine tuning"
 
-SHORT: Final = (
-    *(FINE_TUNING, "Mem4", "joint training", "MSMT", "Mem4 + MSMT", OFFLINE, ONLINE_FULL),
-    *("interactive, released rules", INTERACTIVE),
-)
-"""Rows that the shortest profile computes unless asked for more."""
-
 _PLAIN: Final = OnlineMethod(
     network=VNet(),
     memory=Memory(size=0),

@@ -11,7 +11,7 @@ from benchmarks.profiles import PROFILES
 from benchmarks.spec import StreamRow, Table
 from benchmarks.stream_profiles import StreamProfile
 from benchmarks.tables import TABLES
-from benchmarks.tables.online_methods import BRATS, INTERACTIVE, NCI, SHORT, ablation, rows
+from benchmarks.tables.online_methods import BRATS, INTERACTIVE, NCI, ablation, rows
 from weakseg.config import describe, identity
 from weakseg.models import LightUNet
 from weakseg.models.light_unet import LIGHT_DEPTHS
@@ -81,7 +81,7 @@ def test_all_rows_but_the_one_that_says_so_have_the_same_network_and_budget(
 @EVERY_STREAM
 def test_the_rows_that_are_named_apart_are_rows_of_the_table(table: Table) -> None:
     labels = {row.label for row in table.rows}
-    assert {*SHORT, *table.references, table.plain} <= labels
+    assert {*table.references, table.plain} <= labels
 
 
 def test_the_paper_budget_is_the_released_one() -> None:

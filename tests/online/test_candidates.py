@@ -64,6 +64,14 @@ def test_a_field_that_brings_the_surroundings_no_closer_is_dropped() -> None:
     assert bad.error == still.error > good.error
 
 
+@pytest.mark.parametrize(("away", "counts"), [(5, True), (6, False)])
+def test_images_are_compared_up_to_five_pixels_from_the_mask(away: int, counts: bool) -> None:
+    stack = np.stack([STACK[0], STACK[0]])
+    stack[1, ROWS[0] + 10 + away, 27] += 1
+    found = warped(stack, MASKS, [(1, 0)], Shift(rows=0), FieldCache(), False)[0][1, 0]
+    assert (found.error > 0) == counts
+
+
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_a_blank_slice_is_not_registered(value: float) -> None:
     stack = STACK.copy()

@@ -84,6 +84,19 @@ def test_the_chunk_changes_no_bit() -> None:
     assert torch.equal(Demons(chunk=1)(*pair), Demons(chunk=10**9)(*pair))
 
 
+def test_the_coarsest_level_alone_finds_a_shift_in_pixels_of_the_image() -> None:
+    blobs = [smoothed(disc(27, column)[None], 4.0) for column in (25, 29)]
+    field = Demons(iterations=(60, 0, 0))(*blobs)
+    assert field[0, 1, 27, 20:35].mean() == pytest.approx(4, abs=0.1)
+
+
+def test_grain_does_not_hide_an_object_from_the_coarse_levels() -> None:
+    grain = torch.rand((2, SIZE, SIZE), generator=torch.Generator().manual_seed(6))
+    fixed, moving = disc(31, 27) + grain[0], disc(24, 27) + grain[1]
+    field = Demons(iterations=(40, 0, 0))(fixed[None], moving[None])
+    assert dice(warp(disc(24, 27)[None], field, "zeros")[0].round(), disc(31, 27)) > 0.9
+
+
 def test_units_and_offsets_of_the_images_do_not_matter() -> None:
     fixed, moving = batch(3)
     field = Demons()(fixed, moving)
@@ -92,7 +105,7 @@ def test_units_and_offsets_of_the_images_do_not_matter() -> None:
     )
 
 
-@pytest.mark.parametrize("demons", FORCES, ids=lambda d: d.force)
+@pytest.mark.parametrize("demons", [*FORCES, Demons(fluid=0, diffusion=0.5)])
 def test_no_field_folds_even_where_nothing_matches(demons: Demons) -> None:
     grain = torch.rand((2, 6, 40, 44), generator=torch.Generator().manual_seed(3))
     field = demons(grain[0], grain[1])

@@ -67,6 +67,13 @@ def test_the_fields_used_longest_ago_are_dropped_above_the_size() -> None:
     assert cache.fields(Difference(), SLICES[1:2], SLICES[3:4])[1] == 1
 
 
+def test_a_field_kept_does_not_keep_its_batch() -> None:
+    cache = FieldCache()
+    cache.fields(Difference(), SLICES[:3], SLICES[3:])
+    kept = [field.untyped_storage().nbytes() for field in cache._fields.values()]
+    assert sum(kept) == cache.size
+
+
 def test_more_fields_than_fit_come_back_all_the_same() -> None:
     fields, registered = FieldCache(megabytes=0).fields(Difference(), SLICES[:3], SLICES[3:])
     assert registered == 3 and torch.equal(fields, Difference()(SLICES[:3], SLICES[3:]))

@@ -234,6 +234,18 @@ def test_chained_and_direct_agree_on_a_slowly_shrinking_cylinder() -> None:
     assert dice(*made) > 0.98 and min(dice(one, cone) for one in made) > 0.95
 
 
+@pytest.mark.parametrize("share", [0.25, 0.6])
+def test_between_drawn_slices_shape_has_its_share(share: float) -> None:
+    said = drawn(BALL, [(0, 4), (0, 9)], [0])
+    none, some, shape = (
+        propagate(IMAGE, said, rule).soft
+        for rule in (Propagation(shape_share=0), Propagation(shape_share=share), SHAPE)
+    )
+    mixed = (1 - share) * none + share * shape
+    np.testing.assert_allclose(some[5:9], mixed[5:9], atol=1e-6)
+    assert np.array_equal(some[10:], none[10:]) and not np.allclose(some, none)
+
+
 def test_of_two_neighbours_the_nearer_weighs_more_in_proportion() -> None:
     grown = np.zeros(SHAPE_OF_CASE, bool)
     grown[4, 8:14, 6:12] = grown[8, 4:18, 2:16] = True

@@ -22,6 +22,12 @@ def test_half_way_between_two_discs_lies_the_disc_between() -> None:
     assert (middle >= SMALL).all() and (middle <= LARGE).all()
 
 
+def test_the_soft_mask_is_the_logistic_of_twice_the_distance() -> None:
+    distance = np.array([[2.5, 0.5, -0.5]], np.float32)
+    expected = 1 / (1 + np.exp(-2 * (distance - 0.5)))
+    np.testing.assert_allclose(between(distance, distance - 1, 0.5), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize(("position", "expected"), [(0, SMALL), (1, LARGE)])
 def test_each_end_is_its_own_mask(position: float, expected: np.ndarray) -> None:
     soft = between(signed_distance(SMALL), signed_distance(LARGE), position)

@@ -104,11 +104,9 @@ def _completed(
             return masks[at.nearest].astype(np.float32), f"copy of slice {at.nearest}"
         return moved, "the other neighbour"
     position = (at.place - at.below) / (at.above - at.below)
-    if moved is None:
-        return between(distances[at.below], distances[at.above], position), "shape interpolation"
-    if config.shape_share == 0:
-        return moved, "the other neighbour"
     shape = between(distances[at.below], distances[at.above], position)
+    if moved is None:
+        return shape, "shape interpolation"
     share = np.float32(config.shape_share)
     return (1 - share) * moved + share * shape, "the other neighbour"
 

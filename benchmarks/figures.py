@@ -12,15 +12,15 @@ from benchmarks.cells import Results, figure_name, schemes_of
 from benchmarks.collect import DONE
 from benchmarks.comparisons import ranked
 from benchmarks.plots import draw_curves, draw_ranks
+from benchmarks.profiles import PROFILES
 from benchmarks.spec import Table
 from benchmarks.stream_blocks import Stream, by_row
 from benchmarks.stream_case_figure import draw_case
 from benchmarks.stream_plots import draw_along, draw_effort
+from benchmarks.stream_profiles import StreamProfile
 from weakseg.results import read_csv, write_bytes
 
 _DPI: Final = 110
-WINDOW: Final = 15
-"""Positions of the running mean of test curves, as in the released code."""
 
 
 def draw(table: Table, root: Path, into: Path, load: Load) -> list[Path]:
@@ -90,7 +90,7 @@ def draw_streams(table: Table, root: Path, into: Path) -> list[Path]:
         return []
     schemes, parts = schemes_of(runs), by_row(table, runs, Stream(*more))
     drawn = {row: part for row, part in parts.items() if len(part.rounds)}
-    figures = {"stream": draw_along(parts, WINDOW)}
+    figures = {"stream": draw_along(parts, _window(runs))}
     if drawn:
         figures["effort"] = draw_effort(drawn)
     found = ranked(table, results)
@@ -103,6 +103,12 @@ def draw_streams(table: Table, root: Path, into: Path) -> list[Path]:
             figures["case"] = draw_case(kept[0], row)
             break
     return [_save(table, figure, done, into, kind, schemes) for kind, figure in figures.items()]
+
+
+def _window(runs: pd.DataFrame) -> int:
+    """Return the positions of the running mean: those of the profile, if it still exists."""
+    profile = PROFILES.get(str(runs["profile"].iloc[0]))
+    return (profile.stream if profile else StreamProfile()).window
 
 
 def _done(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:

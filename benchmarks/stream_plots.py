@@ -44,6 +44,9 @@ def draw_along(parts: dict[str, Stream], window: int) -> Figure:
 def draw_effort(parts: dict[str, Stream]) -> Figure:
     """Draw the mean hard Dice of the mask a user holds against the share of boundary drawn.
 
+    Rows that draw everything in one round rise at once; they have a panel only where no row has
+    more rounds, and are grey in the others. A dotted line marks where a row's users stopped.
+
     Args:
         parts: lines of each row by label; rows with rounds.
     """
@@ -51,9 +54,10 @@ def draw_effort(parts: dict[str, Stream]) -> Figure:
         row: streams.dice_at(part.positions, part.rounds, _SHARES).mean()
         for row, part in parts.items()
     }
+    rows = [row for row, part in parts.items() if part.rounds["round"].max() > 1] or list(parts)
     about = "boundary drawn, share of all axial slices"
-    figure, panels = _panels(list(parts), about, "hard Dice of the mask a user holds")
-    for index, (ax, row) in enumerate(zip(panels, parts, strict=False)):
+    figure, panels = _panels(rows, about, "hard Dice of the mask a user holds")
+    for index, (ax, row) in enumerate(zip(panels, rows, strict=False)):
         for other in curves.values():
             ax.step(other.index, other, where="post", color=_CONTEXT, lw=0.8, zorder=1)
         spent = streams.spent(parts[row].positions, "boundary")

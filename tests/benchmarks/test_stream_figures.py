@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks.figures import draw_streams
+from benchmarks.profiles import PROFILES
 from benchmarks.stream_blocks import Stream
 from benchmarks.stream_case_figure import draw_case, read_rounds
 from benchmarks.stream_plots import draw_along, draw_effort
+from weakseg.results import read_csv, write_csv
 
 from . import streams
 
@@ -104,6 +106,31 @@ def test_a_panel_of_effort_shows_dice_by_share_and_where_the_user_stopped() -> N
     at = {round(float(share), 2): value for share, value in zip(shares, dice, strict=True)}
     assert (at[0.2], at[0.25], at[0.5], at[1.0]) == pytest.approx((0.5, 0.7, 0.95, 0.95))
     assert stop.get_xdata()[0] == pytest.approx(0.5)
+
+
+def test_a_row_of_one_round_has_no_panel_of_effort_beside_rows_of_more() -> None:
+    drawn = {row: part for row, part in parts().items() if len(part.rounds)}
+    lines = drawn[ALL].rounds
+    once = Stream(drawn[ALL].positions, lines[lines["round"] == 1], drawn[ALL].windows)
+    figure = draw_effort({ALL: once, HALF: drawn[HALF]})
+    assert [ax.get_title() for ax in figure.axes] == [HALF]
+    assert len(figure.axes[0].get_lines()) == 2 + 2  # both rows in grey, its own, where it stopped
+    assert [ax.get_title() for ax in draw_effort({ALL: once}).axes] == [ALL]
+
+
+def test_the_running_mean_is_as_long_as_the_window_of_the_profile(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = []
+    monkeypatch.setattr(
+        "benchmarks.figures.draw_along",
+        lambda found, window: windows.append(window) or draw_along(found, window),
+    )
+    for profile in ("tiny", "one of the past"):
+        runs = read_csv(folder / "runs.csv").assign(profile=profile)
+        write_csv(folder / "runs.csv", runs)
+        draw_streams(streams.table(), tmp_path / "runs", folder)
+    assert windows == [PROFILES["tiny"].stream.window, 15]
 
 
 def test_a_case_has_a_line_for_each_round_with_the_scores_of_both_ends(tmp_path: Path) -> None:

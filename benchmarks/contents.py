@@ -29,10 +29,12 @@ from benchmarks.comparisons import (
     seeds,
     times,
 )
+from benchmarks.profiles import PROFILES
 from benchmarks.scores import finished
 from benchmarks.spec import Column, Metric, Reported, Table
 from benchmarks.statistics import FEWEST, LEVEL, RESAMPLES
 from benchmarks.stream_blocks import Stream, sections
+from benchmarks.stream_profiles import told_grid
 from weakseg.results import Selection
 
 HD95: Final = {
@@ -127,7 +129,7 @@ def _header(table: Table, results: Results, parts: dict[str, Results]) -> Block:
         else f"Checkpoint of the headline numbers: {CHOICES[protocol.selection]}",
         f"Empty masks: {_EMPTY[protocol.empty]}",
         f"HD95: {HD95['pooled']}; all distances in mm, per volume",
-        f"Interpolation: {protocol.interpolation}",
+        f"Interpolation: {protocol.interpolation}{_grids(table, runs)}",
         "Cells: mean ± sample standard deviation over test cases (n cases with a value) of all "
         "folds, seeds averaged per case; a distance needs a value from every seed. Missed and "
         f"spurious are numbers of structures per seed. {NOTHING} where nothing ran",
@@ -135,6 +137,15 @@ def _header(table: Table, results: Results, parts: dict[str, Results]) -> Block:
         f"with all their cases, {RESAMPLES} resamples; none below {FEWEST} patients",
     )
     return Items(lines)
+
+
+def _grids(table: Table, runs: pd.DataFrame) -> str:
+    """Say of a table of streams which grids its profiles use, and what these looked at."""
+    if table.stream is None:
+        return ""
+    names = [name for name in unique(runs["profile"]) if name in PROFILES]
+    grids = [PROFILES[name].stream.budget(table.stream).grid for name in names]
+    return "".join(f"; {told_grid(grid)}" for grid in grids)
 
 
 def _extent(part: Results, selection: Selection) -> str:

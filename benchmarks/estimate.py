@@ -69,5 +69,7 @@ def most_steps(run: Run) -> int:
     if not isinstance(run.method, OnlineMethod) or not isinstance(run.budget, StreamBudget):
         return run.budget.steps
     plan, updates = run.method.interaction, run.budget.updates
+    if run.method.setting == "offline-long":
+        return max(run.budget.steps, 3 * run.budget.decay_updates)
     rounds = range(1, plan.stop.rounds + 1)
     return run.budget.stream * sum(plan.updates(number, updates) for number in rounds)

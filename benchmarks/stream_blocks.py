@@ -89,11 +89,11 @@ def _claims(table: Table, results: Results, drawn: dict[str, Stream]) -> list[Bl
     return [
         Heading("Effort saved and Dice lost", 2),
         Text(
-            "Effort is summed over the cases of the stream; Dice is hard, over the test cases at "
-            f"the end of the stream. Brackets: {100 * LEVEL:.0f} % bootstrap intervals, of the "
-            "effort over the cases of the stream, of the mean difference over the test patients; "
-            "orders of arrival are averaged per case first, so that intervals do not know of the "
-            "spread over orders."
+            "Effort is summed over the cases of the stream; Dice is hard, averaged over the test "
+            f"cases and the last window of positions. Brackets: {100 * LEVEL:.0f} % bootstrap "
+            "intervals, of the effort over the cases of the stream, of the mean difference over "
+            "the test patients; orders of arrival are averaged per case first, so that intervals "
+            "do not know of the spread over orders."
         ),
         Items(tuple(lines)),
     ]
@@ -182,9 +182,9 @@ def _effort(drawn: dict[str, Stream]) -> list[Block]:
         Heading("Dice for effort", 3),
         Text(
             "Slices: mean number drawn until the front-end mask has that hard Dice; in brackets "
-            "the share of cases that never get there, whose slices all count. Area: under the Dice "
-            "of the mask a user holds against the share of boundary pixels drawn, from 0 to 1; "
-            "before the first round that mask is the network's."
+            "the share of cases that never get there, which count with all their axial slices. "
+            "Area: under the Dice of the mask a user holds against the share of boundary pixels "
+            "drawn, from 0 to 1; before the first round that mask is the network's."
         ),
         Grid(_for_effort(drawn)),
     ]
@@ -193,7 +193,9 @@ def _effort(drawn: dict[str, Stream]) -> list[Block]:
 def _for_effort(drawn: dict[str, Stream]) -> pd.DataFrame:
     body = []
     for part in drawn.values():
-        reached = [_reach(streams.slices_to(part.rounds, target)) for target in TARGETS]
+        reached = [
+            _reach(streams.slices_to(part.positions, part.rounds, target)) for target in TARGETS
+        ]
         areas = streams.effort_area(part.positions, part.rounds)
         body.append([*reached, _over_cases(streams.by_case(part.positions, areas))])
     columns = [*(f"slices to {target:.2f}" for target in TARGETS), "area"]

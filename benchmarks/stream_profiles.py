@@ -20,6 +20,22 @@ ADAMW: Final = Optim(name="adamw", lr=2e-3, weight_decay=1e-4)
 _LIGHT: Final = {layer: LIGHT_DEPTHS[depth] for depth, layer in DEPTHS.items()}
 
 
+def told_grid(grid: VolumeGrid) -> str:
+    """Say what a grid of volumes covers.
+
+    Example:
+        >>> told_grid(VolumeGrid(size=(30, 55, 55), mode="parity"))
+        '30 x 55 x 55 cells, **parity**: the box around the reference and 10 voxels, stretched'
+    """
+    cells = f"{' x '.join(map(str, grid.size))} cells"
+    if grid.mode == "parity":
+        return (
+            f"{cells}, **parity**: the box around the reference and {grid.margin} voxels, stretched"
+        )
+    spacing = " x ".join(f"{mm:g}" for mm in grid.spacing or ())
+    return f"{cells} of {spacing} mm, **honest**: placed ({grid.region}) by the image only"
+
+
 @dataclass(frozen=True, kw_only=True)
 class StreamProfile:
     """One budget of a stream; see :meth:`budget`.

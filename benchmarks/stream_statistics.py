@@ -112,17 +112,22 @@ def spent(positions: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     return both.groupby("patient").mean().dropna()
 
 
-def slices_to(rounds: pd.DataFrame, target: float) -> Reach:
+_SLICES: Final = ["run", "position", "full_slices"]
+
+
+def slices_to(positions: pd.DataFrame, rounds: pd.DataFrame, target: float) -> Reach:
     """Return how many slices the user drew until the front-end mask had a hard Dice of ``target``.
 
-    NoS@target of interactive segmentation: of a case that never gets there all slices drawn
-    count, and it is a failure.
+    NoS@target of interactive segmentation: a case that never gets there is a failure and counts
+    with all its axial slices, so that giving up early is no gain.
     """
     slices, failed = [], 0
-    for _, case in rounds.sort_values("round").groupby(["run", "position"]):
-        reached = case[case["front"] >= target]
+    every = {(run, at): n for run, at, n in positions[_SLICES].itertuples(index=False)}
+    for (run, at), case in rounds.sort_values("round").groupby(["run", "position"]):
+        reached = case[case["front"] >= target]["slices"]
         failed += reached.empty
-        slices.append(float((case.tail(1) if reached.empty else reached)["slices"].iloc[0]))
+        most = max(every.get((run, at), 0), case["slices"].max())
+        slices.append(float(most if reached.empty else reached.iloc[0]))
     if not slices:
         return Reach(float("nan"), 0, float("nan"))
     return Reach(float(np.mean(slices)), len(slices), failed / len(slices))

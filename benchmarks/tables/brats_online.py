@@ -10,6 +10,7 @@ from benchmarks.tables.online_methods import (
     OFFLINE,
     ONLINE_FULL,
     PROTOCOL,
+    TWICE,
     rows,
 )
 from weakseg.data.sources.brats2015 import CLASSES
@@ -23,7 +24,7 @@ BRATS_ONLINE: Final = Table(
     stream=StreamData(
         pool=117, stream=117, test=40, region="nonzero", extent=(144.0, 176.0, 144.0)
     ),
-    references=(ONLINE_FULL, OFFLINE),
+    references=(ONLINE_FULL, TWICE, OFFLINE),
     plain=FINE_TUNING,
     columns=COLUMNS,
     protocol=PROTOCOL,

@@ -13,6 +13,7 @@ from benchmarks.tables.online_methods import (
     OFFLINE,
     ONLINE_FULL,
     PROTOCOL,
+    TWICE,
     ablation,
     rows,
 )
@@ -25,7 +26,7 @@ HIPPOCAMPUS_ONLINE: Final = Table(
     source="hippocampus",
     plan=(("stream", (1,)),),
     stream=StreamData(stream=64, test=16, extent=(36.0, 48.0, 36.0)),
-    references=(ONLINE_FULL, OFFLINE),
+    references=(ONLINE_FULL, TWICE, OFFLINE),
     plain=FINE_TUNING,
     columns=COLUMNS,
     protocol=PROTOCOL,

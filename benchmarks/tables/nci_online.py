@@ -10,6 +10,7 @@ from benchmarks.tables.online_methods import (
     OFFLINE,
     ONLINE_FULL,
     PROTOCOL,
+    TWICE,
     rows,
 )
 from weakseg.data.sources.nci_isbi2013 import CLASSES
@@ -21,7 +22,7 @@ NCI_ONLINE: Final = Table(
     source="nci-isbi2013",
     plan=(("stream", (1,)),),
     stream=StreamData(stream=64, test=16, region="centre", extent=(90.0, 100.0, 100.0)),
-    references=(ONLINE_FULL, OFFLINE),
+    references=(ONLINE_FULL, TWICE, OFFLINE),
     plain=FINE_TUNING,
     columns=COLUMNS,
     protocol=PROTOCOL,

@@ -108,7 +108,7 @@ def test_a_target_that_is_never_reached_is_a_failure_of_every_case() -> None:
     found = streams.frames()
     found["rounds"]["front"] = 0.4
     (grid,) = grids(document(found), "Dice for effort")
-    assert grid.loc[HALF, "slices to 0.90"] == "5.0 (100 %)"
+    assert grid.loc[HALF, "slices to 0.90"] == "10.0 (100 %)"
 
 
 def test_the_front_end_is_counted_per_case(blocks: list[Block]) -> None:

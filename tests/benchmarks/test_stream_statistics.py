@@ -107,21 +107,27 @@ def test_effort_is_held_against_that_of_all_axial_slices_in_the_same_measure(
 
 def test_slices_to_a_dice_are_those_of_the_first_round_that_has_it() -> None:
     drawn = rounds((1, 1, 5, 0.7), (1, 2, 9, 0.8), (1, 3, 12, 0.9), (2, 3, 9, 0.85))
-    assert of.slices_to(drawn, 0.8) == (2.5, 2, 0.0)
+    assert of.slices_to(of_ten(2), drawn, 0.8) == (2.5, 2, 0.0)
 
 
-def test_a_case_that_never_reaches_a_dice_counts_all_its_slices_and_as_a_failure() -> None:
+def test_a_case_that_never_reaches_a_dice_counts_all_axial_slices_and_as_a_failure() -> None:
     drawn = rounds((1, 1, 5, 0.7), (1, 4, 9, 0.79), (2, 2, 9, 0.95))
-    assert of.slices_to(drawn, 0.8) == (3.0, 2, 0.5)
+    assert of.slices_to(of_ten(2), drawn, 0.8) == (6.0, 2, 0.5)
 
 
 def test_the_order_of_lines_and_other_runs_change_no_count_of_slices() -> None:
     drawn = pd.concat([rounds((1, 1, 5, 0.7), (1, 2, 9, 0.9)), rounds((1, 4, 5, 0.9), run="b")])
-    assert of.slices_to(drawn[::-1], 0.8) == (3.0, 2, 0.0)
+    lines = pd.concat([of_ten(1), of_ten(1, run="b")], ignore_index=True)
+    assert of.slices_to(lines, drawn[::-1], 0.8) == (3.0, 2, 0.0)
+
+
+def of_ten(cases: int, run: str = "a") -> pd.DataFrame:
+    """Return positions of cases with ten axial slices each."""
+    return positions([{"full_slices": 10}] * cases, run=run)
 
 
 def test_without_a_round_no_slices_are_known() -> None:
-    assert math.isnan(of.slices_to(rounds((1, 1, 1, 1))[:0], 0.8).slices)
+    assert math.isnan(of.slices_to(of_ten(1), rounds((1, 1, 1, 1))[:0], 0.8).slices)
 
 
 CASE = positions([{"pre_hard": 0.2, "full_boundary": 100}])

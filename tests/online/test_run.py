@@ -202,6 +202,6 @@ def test_two_processes_end_where_one_does(data: Path, tmp_path: Path) -> None:
         assert process(data, out, "full", devices=devices, batch=2) == 0
     one, two = (torch.load(tmp_path / str(n) / "last.pt", weights_only=True) for n in (1, 2))
     for key, value in one.items():
-        torch.testing.assert_close(value, two[key], rtol=1e-2, atol=2e-4)
+        torch.testing.assert_close(value, two[key], rtol=1e-4, atol=1e-6)
     frames = [positions(tmp_path / str(n)) for n in (1, 2)]
     np.testing.assert_allclose(frames[0]["test_soft"], frames[1]["test_soft"], atol=1e-4)

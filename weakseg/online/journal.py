@@ -1,5 +1,6 @@
 """Everything that is measured on a stream; apart from the users, the one place with references."""
 
+import io
 import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from weakseg.data.volumes import Volume
 from weakseg.metrics import case_metrics, dice
 from weakseg.online.effort import effort, full_effort
 from weakseg.online.interact import Round
-from weakseg.results import POSITIONS, ROUNDS, RUN_CASES, WINDOWS, write_csv
+from weakseg.results import POSITIONS, ROUNDS, RUN_CASES, WINDOWS, write_bytes, write_csv
 
 Probs = NDArray[np.float32]
 _EFFORT = ("boundary", "slices", "actions", "contour_mm", "user_seconds")
@@ -46,10 +47,10 @@ class Journal:
         self.initial = [soft_dice(p, v.reference) for p, v in zip(probs, self.stream, strict=True)]
         self.best = [float("nan")] * len(self.stream)
 
-    def round(self, position: int, done: Round) -> None:
-        """Score one round of the case at ``position``, from 1."""
+    def round(self, position: int, done: Round, keep: bool = True) -> None:
+        """Score one round of the case at ``position``, from 1; keep its arrays for the figure."""
         volume = self.stream[position - 1]
-        if position == self.shown:
+        if keep and position == self.shown:
             self._keep(done)
         cost = effort(done.progress.annotation, volume.spacing)
         residual = float("nan") if done.residual is None else float(done.residual.mean())
@@ -71,8 +72,13 @@ class Journal:
             }
         )
 
-    def position(self, position: int, before: Probs, after: Probs) -> None:
-        """Close the case at ``position``: its scores before and after it was learnt from."""
+    def position(
+        self, position: int, before: Probs, after: Probs, seconds: float | None = None
+    ) -> None:
+        """Close the case at ``position``: its scores before and after it was learnt from.
+
+        ``seconds`` are those of learning where there were no rounds.
+        """
         volume = self.stream[position - 1]
         mine = [row for row in self.rounds if row["position"] == position]
         post = soft_dice(after, volume.reference)
@@ -91,7 +97,7 @@ class Journal:
                 "rounds": len(mine),
                 **({name: mine[-1][name] for name in _EFFORT} if mine else _none(full)),
                 **full,
-                "learn_seconds": sum(row["learn_seconds"] for row in mine),
+                "learn_seconds": seconds or sum(row["learn_seconds"] for row in mine),
                 "round_seconds": sum(row["round_seconds"] for row in mine),
                 "memory_mb": peak_memory(),
             }
@@ -166,31 +172,29 @@ class Journal:
         values = self._values(test, windows[windows["end"] == max(ends)])
         self._bundle()
         write_csv(self.out / "values.csv", values)
+        for part in self.out.glob("case-*.npz"):
+            part.unlink()
         return values
 
     def _keep(self, done: Round) -> None:
         """Save the arrays of a round of the case that is shown in the figures."""
-        empty = np.full_like(done.back, np.nan)
-        np.savez_compressed(
-            self.out / f"case-{done.progress.round}.npz",
-            drawn=done.progress.annotation.drawn(),
-            proxy=done.proxy.soft,
-            prediction=done.after,
-            residual=empty if done.residual is None else done.residual,
-        )
+        arrays = {
+            "drawn": done.progress.annotation.drawn(),
+            "proxy": done.proxy.soft,
+            "prediction": done.after,
+            "residual": np.full_like(done.back, np.nan) if done.residual is None else done.residual,
+        }
+        _save_arrays(self.out / f"case-{done.progress.round}.npz", arrays)
 
     def _bundle(self) -> None:
         """Join the arrays of the case that is shown in ``case.npz``: ``proxy_1`` and so on."""
         volume = self.stream[self.shown - 1]
         arrays: dict[str, NDArray[Any]] = {"image": volume.image, "reference": volume.reference}
-        parts = sorted(self.out.glob("case-*.npz"))
-        for part in parts:
+        for part in sorted(self.out.glob("case-*.npz")):
             number = part.stem.removeprefix("case-")
             with np.load(part) as kept:
                 arrays |= {f"{name}_{number}": kept[name] for name in kept.files}
-        np.savez_compressed(self.out / "case.npz", **arrays)  # type: ignore[arg-type]
-        for part in parts:
-            part.unlink()
+        _save_arrays(self.out / "case.npz", arrays)
 
     def _window(self, end: int, window: int) -> list[tuple[object, ...]]:
         """Return the mean soft and hard Dice of each test case over the window that ends there."""
@@ -222,6 +226,12 @@ def soft_dice(probs: Probs, reference: NDArray[np.bool_]) -> float:
     """
     size = float(probs.sum(dtype=np.float64)) + np.count_nonzero(reference)
     return float(2 * probs[reference].sum(dtype=np.float64) / max(size, 1e-6))
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, packed.getvalue())
 
 
 def peak_memory() -> float:

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from weakseg import checkpoints
+from weakseg.config import identity
 from weakseg.data.volumes import Volume
 from weakseg.models import Network
 from weakseg.online.interact import Progress, StreamCase, full_sample, interact
@@ -72,6 +73,7 @@ class InteractiveLearner(lightning.LightningModule):
         self.network, self.method, self.budget = network, method, budget
         self.journal, self.out, self.seed, self.parent = journal, out, seed, parent
         self.optim = method.optim or budget.optim
+        self.identity = identity({"method": method, "budget": budget, "seed": seed})
         self.total = len(journal.stream)
         self.teacher: list[Network] = []
         self.memory = method.memory.build()
@@ -96,6 +98,8 @@ class InteractiveLearner(lightning.LightningModule):
         """Take up an interrupted run, or begin one; take SIGTERM over from Lightning."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._stop)
+        for teacher in self.teacher:
+            teacher.to(self.device)
         if self._resumed is not None:
             self._optimiser().load_state_dict(self._resumed["optimiser"])
         elif not self.journal.initial:
@@ -125,7 +129,7 @@ class InteractiveLearner(lightning.LightningModule):
             total=self.total, seed=self.seed, begun=self.progress,
         )  # fmt: skip
         for done in rounds:
-            self.journal.round(case.position, done)
+            self.journal.round(case.position, done, keep=self.trainer.is_global_zero)
             self.progress, self.sample = done.progress, done.sample
             self._save()
             self._tell(case.position, done.progress.round)
@@ -145,9 +149,11 @@ class InteractiveLearner(lightning.LightningModule):
         before = self.predict(case.image)
         updates = self.budget.updates
         if self.method.setting == "offline-long":
-            updates = max(updates, -(-3 * self.budget.decay // self.total))
+            updates = max(updates, -(-3 * self.budget.decay_updates // self.total))
+        started = time.monotonic()
         self._learn(self._everything, (self.seed, "offline", case.position), updates)
-        self.journal.position(case.position, before, self.predict(case.image))
+        seconds = time.monotonic() - started
+        self.journal.position(case.position, before, self.predict(case.image), seconds)
         self._tell(case.position, 1)
 
     def cases_done(self) -> int:
@@ -189,7 +195,13 @@ class InteractiveLearner(lightning.LightningModule):
     # What a run keeps
 
     def conclude(self) -> pd.DataFrame:
-        """Write the scores of a finished stream; return those of its test cases."""
+        """Write the scores of a finished stream; return those of its test cases.
+
+        Raises:
+            RuntimeError: cases are left.
+        """
+        if self.done < self.total:
+            raise RuntimeError(f"the stream stopped after {self.done} of {self.total} cases")
         last = self.journal.review(self.predict_all(self.journal.stream), keep=False)
         test = self.predict_all(self.journal.test)
         return self.journal.write(last, test, self.budget.window, window_ends(self.total))
@@ -197,6 +209,7 @@ class InteractiveLearner(lightning.LightningModule):
     def state(self) -> dict[str, Any]:
         """Return everything that an interrupted run needs, as tensors and plain values."""
         return {
+            "identity": self.identity,
             "network": self.network.state_dict(),
             "teacher": [teacher.state_dict() for teacher in self.teacher],
             "optimiser": self._optimiser().state_dict(),
@@ -209,8 +222,14 @@ class InteractiveLearner(lightning.LightningModule):
         }
 
     def restore(self, path: Path) -> None:
-        """Take up what :meth:`state` described; the optimiser follows when it is there."""
+        """Take up what :meth:`state` described; the optimiser follows when it is there.
+
+        Raises:
+            ValueError: the checkpoint belongs to another method, budget or seed.
+        """
         state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["identity"] != self.identity:
+            raise ValueError(f"{path} was written by another method, budget or seed")
         self.network.load_state_dict(state["network"])
         self.teacher = [_frozen(self.network) for _ in state["teacher"]]
         for teacher, weights in zip(self.teacher, state["teacher"], strict=True):
@@ -276,7 +295,7 @@ class InteractiveLearner(lightning.LightningModule):
         optimiser = self._optimiser()
         if self.method.setting.startswith("offline"):
             for group in optimiser.param_groups:
-                group["lr"] = self.optim.lr * 0.1 ** (self.updates // self.budget.decay)
+                group["lr"] = self.optim.lr * 0.1 ** (self.updates // self.budget.decay_updates)
         optimiser.zero_grad()
         self.manual_backward(total)
         optimiser.step()

@@ -94,6 +94,8 @@ class OnlineMethod:
     def __post_init__(self) -> None:
         if not self.terms:
             raise ValueError("a method needs at least one loss term")
+        if self.memory.warm:
+            raise ValueError("a stream starts without a warm-up set, so memory.warm must be 0")
         if self.setting.startswith("offline") and self.interaction.user != FullAnnotation():
             raise ValueError("offline training knows the full annotation of every case")
 
@@ -125,7 +127,8 @@ class StreamBudget:
         updates: N, optimiser steps per case (of the last round, where rounds are ramped).
         batch: volumes per step over all devices.
         optim: optimiser; its rate is constant on a stream.
-        decay: updates after which offline training multiplies the rate by 0.1, again and again.
+        decay: updates after which offline training multiplies the rate by 0.1, again and again,
+            where a case gets 150 updates; fewer or more where it gets fewer or more.
         window: positions of the running average.
         gap: positions between two evaluations on the test set.
         review: positions between two evaluations on the cases seen so far.
@@ -149,6 +152,15 @@ class StreamBudget:
         for name in ("stream", "test", "updates", "batch", "decay", "window", "gap", "review"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.gap > self.window:
+            raise ValueError(
+                f"a window of {self.window} positions needs an evaluation, got a gap of {self.gap}"
+            )
+
+    @property
+    def decay_updates(self) -> int:
+        """Updates between two steps of the rate of offline training."""
+        return max(1, self.decay * self.updates // 150)
 
     @property
     def steps(self) -> int:

@@ -1,12 +1,14 @@
 """One run on a stream: its cases in order, resumed where it stopped, and scored."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import pandas as pd
 import torch
 from lightning.pytorch.loggers import Logger
+from torch import nn
 
 from weakseg import checkpoints
 from weakseg.config import Compute
@@ -21,6 +23,9 @@ from weakseg.online.stream import Stream, StreamDataModule
 from weakseg.recorder import save_weights
 from weakseg.seeding import seed_from
 from weakseg.trainer import fit, make_trainer
+
+COVERED: Final = 0.99
+"""Share of a reference that a grid has to hold; less is warned of."""
 
 
 class Cases(NamedTuple):
@@ -71,6 +76,7 @@ def stream_and_score(
     out.mkdir(parents=True, exist_ok=True)
     if compute.threads:
         torch.set_num_threads(compute.threads)
+    _check(method, budget, compute)
     cases = arrange(dataset, budget, seed, cache)
     journal = Journal(cases.stream, cases.test, dataset.classes[0], out)
     network = build_stream_network(method, budget, dataset.modalities, seed)
@@ -99,6 +105,23 @@ def stream_and_score(
     return values
 
 
+def _check(method: OnlineMethod, budget: StreamBudget, compute: Compute) -> None:
+    """Refuse before training what would go wrong in it."""
+    several = compute.devices > 1
+    if budget.batch % compute.devices:
+        raise ValueError(
+            f"a batch of {budget.batch} cannot be shared equally by {compute.devices} devices"
+        )
+    if compute.precision.startswith("16"):
+        raise ValueError("streams train in 32-true or bf16-mixed; 16-mixed needs scaled gradients")
+    network = build_stream_network(method, budget, 1, 0)
+    normed = any(isinstance(module, nn.BatchNorm3d) for module in network.modules())
+    if several and normed and not compute.on_gpu(torch.cuda.is_available()):
+        raise ValueError(
+            "batch statistics of several CPU processes differ; use one device, or instance norm"
+        )
+
+
 def arrange(dataset: Dataset, budget: StreamBudget, seed: int, cache: Path) -> Cases:
     """Return the volumes in the order of their arrival, and the test set.
 
@@ -122,4 +145,13 @@ def arrange(dataset: Dataset, budget: StreamBudget, seed: int, cache: Path) -> C
     def load(names: Sequence[str]) -> list[Volume]:
         return volumes(dataset, budget.grid, tuple(by_name[name] for name in names), cache)
 
-    return Cases(load(order.stream), load(order.test))
+    cases = Cases(load(order.stream), load(order.test))
+    covered = [volume.covered for volume in (*cases.stream, *cases.test)]
+    if min(covered) < COVERED:
+        cut = sum(share < COVERED for share in covered)
+        warnings.warn(
+            f"the grid cuts off part of the reference in {cut} of {len(covered)} cases (at least "
+            f"{min(covered):.2f} of it is inside); scores and effort are of what is inside",
+            stacklevel=2,
+        )
+    return cases

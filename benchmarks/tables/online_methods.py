@@ -39,6 +39,11 @@ OFFLINE: Final = "offline"
 INTERACTIVE: Final = "interactive"
 FINE_TUNING: Final = "fine tuning"
 
+_COARSE: Final = dict.fromkeys(
+    ("neck", "neck2"),
+    "; on the grids of short profiles no cell of it lies inside the object, so that the term is 0",
+)
+
 _PLAIN: Final = OnlineMethod(
     network=VNet(),
     memory=Memory(size=0),
@@ -129,6 +134,12 @@ def _baselines(recipe: Recipe) -> tuple[StreamRow, ...]:
             note="all earlier cases stay in memory: a stream, not training on epochs",
         ),
         StreamRow(
+            "joint training, twice the updates",
+            replace(_PLAIN, memory=Memory(law="all"), interaction=replace(FULL, factor=2)),
+            note="300 updates a case, as in the released script of NCI-ISBI 2013",
+            cost=2.0,
+        ),
+        StreamRow(
             "KD1",
             _with(Distillation(temperature=2.0, masked=False)),
             note="distillation from the network before the case, after LwF",
@@ -144,7 +155,7 @@ def _baselines(recipe: Recipe) -> tuple[StreamRow, ...]:
             StreamRow(
                 f"contrastive, {depth}",
                 _with(term),
-                note=f"contrastive distillation of the features {term.layer}",
+                note=f"contrastive distillation of {term.layer}{_COARSE.get(depth, '')}",
                 cost=1.6,
             )
             for depth, term in contrasts.items()

@@ -21,7 +21,7 @@ ROWS = [
     (table.name, row.label)
     for table in TABLES.values()
     for row in table.rows
-    if table.source in PHANTOMS
+    if table.source in PHANTOMS and table.stream is None
 ]
 
 

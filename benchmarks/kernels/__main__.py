@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.kernels.cases import KERNELS, SIZES
 from benchmarks.kernels.measure import alone, peak_memory, timings
-from benchmarks.kernels.registration import pairs, rounds
+from benchmarks.kernels.registration import STACKS, pairs, rounds
 
 FORMS = ["ours", "plain"]
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table = render(pd.DataFrame(lines), options.device)
     if options.device == "cpu":
         with console.status("registration of slices"):
-            table += "\n" + registrations(options.repeats)
+            table += "\n" + registrations(options.repeats, options.quick)
     console.print(table, highlight=False, soft_wrap=True, markup=False)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -84,13 +84,14 @@ def render(frame: pd.DataFrame, device: str) -> str:
     return f"{head}\n\n{cells}\n"
 
 
-def registrations(repeats: int) -> str:
+def registrations(repeats: int, quick: bool = False) -> str:
     """Return the tables of registration on the CPU as Markdown."""
     head = (
         "Registration of neighbouring slices and the time of a user's round: propose slices and "
         "propagate from nothing, without training. Median, taking turns."
     )
-    parts = (pairs(repeats), rounds(repeats))
+    sizes = ["small"] if quick else list(STACKS)
+    parts = (pairs(repeats, sizes), rounds(repeats, sizes))
     return (
         "\n\n".join([head, *(part.to_markdown(index=False, floatfmt=".3g") for part in parts)])
         + "\n"

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import Final, NamedTuple
@@ -48,13 +48,14 @@ def stack(shape: tuple[int, int, int]) -> Stack:
     return Stack(ndimage.gaussian_filter(image, (0, 1, 1)).astype(np.float32), reference)
 
 
-def pairs(repeats: int) -> pd.DataFrame:
+def pairs(repeats: int, sizes: Sequence[str]) -> pd.DataFrame:
     """Return one line per size and register: neighbouring slices, all of a stack."""
     registers: dict[str, Register] = {"ours": Demons()}
     if find_spec("SimpleITK") is not None:
         registers["SimpleITK"] = SimpleITKDemons()
     lines = []
-    for name, shape in STACKS.items():
+    for name in sizes:
+        shape = STACKS[name]
         made = stack(shape)
         image, mask = (torch.from_numpy(part.astype(np.float32)) for part in made)
         fixed, moving, still = image[1:], image[:-1], list(made.reference)
@@ -79,10 +80,11 @@ def pairs(repeats: int) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def rounds(repeats: int) -> pd.DataFrame:
+def rounds(repeats: int, sizes: Sequence[str]) -> pd.DataFrame:
     """Return the seconds a user waits in a round: propose and propagate, nothing is trained."""
     lines = []
-    for name, shape in STACKS.items():
+    for name in sizes:
+        shape = STACKS[name]
         made = stack(shape)
         times = [_timed(partial(one_round, made))[0] for _ in range(repeats + 1)][1:]
         size = "x".join(map(str, shape))

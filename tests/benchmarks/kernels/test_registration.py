@@ -14,7 +14,7 @@ def test_a_stack_holds_an_organ_that_changes_from_slice_to_slice() -> None:
 
 def test_registration_is_timed_and_improves_the_overlap(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(registration, "STACKS", SMALL)
-    frame = pairs(repeats=1)
+    frame = pairs(repeats=1, sizes=["small"])
     ours = frame[frame["registration"] == "ours"].iloc[0]
     assert ours["seconds"] > 0
     assert ours["Dice of the warped mask"] > ours["Dice unmoved"]
@@ -22,4 +22,4 @@ def test_registration_is_timed_and_improves_the_overlap(monkeypatch) -> None:  #
 
 def test_a_round_is_timed(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(registration, "STACKS", SMALL)
-    assert (rounds(repeats=1)["seconds a round"] > 0).all()
+    assert (rounds(repeats=1, sizes=["small"])["seconds a round"] > 0).all()

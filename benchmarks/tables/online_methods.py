@@ -41,7 +41,7 @@ FINE_TUNING: Final = "fine tuning"
 
 _COARSE: Final = dict.fromkeys(
     ("neck", "neck2"),
-    "; on the grids of short profiles no cell of it lies inside the object, so that the term is 0",
+    "; on the grids of short profiles often no cell of it lies inside the object: then it is 0",
 )
 
 _PLAIN: Final = OnlineMethod(

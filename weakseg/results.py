@@ -48,10 +48,12 @@ VALUES: Final = ("run", "selection", "split", "class", "metric", "value", "sd", 
 SPENT: Final = ("boundary", "slices", "actions", "contour_mm", "user_seconds")
 """What a user gave to a case: boundary pixels, slices, actions, mm of contour, seconds."""
 
+FULL_COST: Final = tuple(f"full_{name.removeprefix('user_')}" for name in SPENT)
+"""The same of drawing the object in every axial slice."""
+
 POSITIONS: Final = (
     *("position", "case", "initial", "pre", "post", "best", "last", "pre_hard", "proxy"),
-    *("test_soft", "test_hard", "rounds", *SPENT, "full_boundary", "full_slices"),
-    *("full_actions", "full_contour_mm", "full_seconds"),
+    *("test_soft", "test_hard", "rounds", *SPENT, *FULL_COST),
     *("learn_seconds", "round_seconds", "memory_mb"),
 )
 """``positions.csv`` of a stream's run directory: one line per case of the stream, from 1.

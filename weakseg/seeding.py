@@ -4,6 +4,9 @@ import hashlib
 
 import numpy as np
 
+Key = tuple[int | str, ...]
+"""What a random draw depends on."""
+
 
 def seed_from(*key: int | str) -> int:
     """Return a 63-bit seed that depends on the key only, the same on every machine.

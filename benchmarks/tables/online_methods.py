@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from benchmarks.spec import Column, EvalProtocol, StreamRow
+from benchmarks.spec import Column, EvalProtocol, StreamData, StreamRow, Table
 from weakseg.models.vnet import DEPTHS, VNet
 from weakseg.online.contrastive import Contrastive
 from weakseg.online.distillation import Distillation
@@ -99,6 +99,30 @@ BRATS: Final = replace(
     depths=("enc", "neck", "dec"),
     temperature=0.5,
 )
+
+
+def table(
+    name: str,
+    title: str,
+    source: str,
+    classes: tuple[str, ...],
+    stream: StreamData,
+    rows: tuple[StreamRow, ...],
+) -> Table:
+    """Return a table of streams; what it shows, and against what, is the same for all."""
+    return Table(
+        name=name,
+        title=title,
+        classes=classes,
+        source=source,
+        plan=(("stream", (1,)),),
+        stream=stream,
+        references=(ONLINE_FULL, TWICE, OFFLINE),
+        plain=FINE_TUNING,
+        columns=COLUMNS,
+        protocol=PROTOCOL,
+        rows=rows,
+    )
 
 
 def rows(recipe: Recipe) -> tuple[StreamRow, ...]:
@@ -225,7 +249,8 @@ def _interactive() -> tuple[StreamRow, ...]:
             "residual close to a drawn slice, until they cost 38 % of what the proxy says all "
             "would cost, looked at after a round, three rounds at most, with about twice the "
             "updates of a row of one round; masks are carried from slice to slice from both "
-            "neighbours, with a quarter of shape interpolation; reservoir",
+            "neighbours, with a quarter of shape interpolation; reservoir; how to ask and to "
+            "propagate was chosen on hippocampi",
         ),
         StreamRow(
             "interactive, cold start",

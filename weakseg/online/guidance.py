@@ -11,10 +11,9 @@ from scipy import special
 
 from weakseg.online.annotation import AXES, Annotation, Slice
 from weakseg.online.effort import boundary_by_slice
-from weakseg.seeding import generator
+from weakseg.seeding import Key, generator
 
 Scores = NDArray[np.float64]
-Key = tuple[int | str, ...]
 Allowed = Callable[[int], NDArray[np.bool_] | None]
 
 

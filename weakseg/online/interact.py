@@ -71,7 +71,6 @@ class Round(NamedTuple):
     residual: Volume | None
     proxy: Proxy
     sample: Sample
-    updates: int
     losses: dict[str, float]
     asked_seconds: float
     learn_seconds: float
@@ -117,7 +116,7 @@ def interact(
         done = time.monotonic()
         before, back = back, learner.predict(case.image)
         yield Round(
-            state, before, back, residual, proxy, sample, steps, losses,
+            state, before, back, residual, proxy, sample, losses,
             learning - started, done - learning,
         )  # fmt: skip
 

@@ -13,12 +13,20 @@ from numpy.typing import NDArray
 
 from weakseg.data.volumes import Volume
 from weakseg.metrics import case_metrics, dice
-from weakseg.online.effort import effort, full_effort
+from weakseg.online.effort import Effort, effort, full_effort
 from weakseg.online.interact import Round
-from weakseg.results import POSITIONS, ROUNDS, RUN_CASES, WINDOWS, write_bytes, write_csv
+from weakseg.results import (
+    FULL_COST,
+    POSITIONS,
+    ROUNDS,
+    RUN_CASES,
+    SPENT,
+    WINDOWS,
+    write_bytes,
+    write_csv,
+)
 
 Probs = NDArray[np.float32]
-_EFFORT = ("boundary", "slices", "actions", "contour_mm", "user_seconds")
 
 
 class Journal:
@@ -63,7 +71,7 @@ class Journal:
                 "back": dice(done.back > 0.5, volume.reference),
                 "agreement": dice(done.proxy.hard, done.back > 0.5),
                 "residual": residual,
-                **_costs(cost),
+                **dict(zip(SPENT, _counts(cost), strict=True)),
                 "pairs": done.proxy.pairs,
                 "folding": done.proxy.folding,
                 "fallbacks": len(done.proxy.fallbacks),
@@ -83,8 +91,8 @@ class Journal:
         mine = [row for row in self.rounds if row["position"] == position]
         post = soft_dice(after, volume.reference)
         self.best[position - 1] = post
-        full = _costs(full_effort(volume.reference, volume.spacing), "full_")
-        full["full_seconds"] = full.pop("full_user_seconds")
+        full = _counts(full_effort(volume.reference, volume.spacing))
+        spent = [mine[-1][name] for name in SPENT] if mine else full
         self.positions.append(
             {
                 "position": position,
@@ -95,8 +103,8 @@ class Journal:
                 "pre_hard": dice(before > 0.5, volume.reference),
                 "proxy": mine[-1]["front"] if mine else 1.0,
                 "rounds": len(mine),
-                **({name: mine[-1][name] for name in _EFFORT} if mine else _none(full)),
-                **full,
+                **dict(zip(SPENT, spent, strict=True)),
+                **dict(zip(FULL_COST, full, strict=True)),
                 "learn_seconds": seconds or sum(row["learn_seconds"] for row in mine),
                 "round_seconds": sum(row["round_seconds"] for row in mine),
                 "memory_mb": peak_memory(),
@@ -241,12 +249,6 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def _costs(cost: Any, prefix: str = "") -> dict[str, float]:
-    values = (cost.boundary, cost.slices, cost.actions, cost.contour_mm, cost.seconds)
-    return {prefix + name: value for name, value in zip(_EFFORT, values, strict=True)}
-
-
-def _none(full: Mapping[str, float]) -> dict[str, float]:
-    """Return the effort of a case that was given with its full annotation."""
-    names = {name: f"full_{name}" for name in _EFFORT} | {"user_seconds": "full_seconds"}
-    return {name: full[known] for name, known in names.items()}
+def _counts(cost: Effort) -> list[float]:
+    """Return an effort in the order of ``SPENT``."""
+    return [cost.boundary, cost.slices, cost.actions, cost.contour_mm, cost.seconds]

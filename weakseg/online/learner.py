@@ -25,14 +25,14 @@ from weakseg.data.volumes import Volume
 from weakseg.models import Network
 from weakseg.online.interact import Progress, StreamCase, full_sample, interact
 from weakseg.online.journal import Journal
-from weakseg.online.memory import Sample
+from weakseg.online.memory import Sample, pack_sample, unpack_sample
 from weakseg.online.method import OnlineMethod, StreamBudget, window_ends
-from weakseg.online.snapshot import pack_progress, pack_sample, unpack_progress, unpack_sample
+from weakseg.online.snapshot import pack_progress, unpack_progress
 from weakseg.online.stream import Stream
-from weakseg.online.updates import Key, draws, stacked
+from weakseg.online.updates import draws, stacked
 from weakseg.recorder import seconds_spent
 from weakseg.results import write_text
-from weakseg.seeding import seed_from
+from weakseg.seeding import Key, seed_from
 from weakseg.segmenter import optimiser
 from weakseg.types import Output
 
@@ -82,6 +82,7 @@ class InteractiveLearner(lightning.LightningModule):
         self.case: StreamCase | None = None
         self.progress: Progress | None = None
         self.sample: Sample | None = None
+        self.losses: dict[str, float] = {}
         self.stopping = False
         self._everything: list[Sample] = []
         self._resumed: dict[str, Any] | None = None
@@ -122,20 +123,23 @@ class InteractiveLearner(lightning.LightningModule):
         if self.progress is None:
             if self.method.setting == "cold":
                 self._reset()
-            distils = any(getattr(term, "needs_teacher", False) for term in self.method.terms)
+            distils = any(term.needs_teacher for term in self.method.terms)
             self.teacher = [_frozen(self.network)] if distils and self.done else []
         rounds = interact(
             case, self, self.method, updates=self.budget.updates,
             total=self.total, seed=self.seed, begun=self.progress,
         )  # fmt: skip
+        after: Array | None = None
         for done in rounds:
+            after, self.losses = done.after, done.losses
             self.journal.round(case.position, done, keep=self.trainer.is_global_zero)
             self.progress, self.sample = done.progress, done.sample
             self._save()
             self._tell(case.position, done.progress.round)
         if self.progress is None or self.sample is None:
             raise RuntimeError(f"{case.name} ended without a round")
-        after = self.predict(case.image)
+        if after is None:  # interrupted after its last round
+            after = self.predict(case.image)
         self.journal.position(case.position, self.progress.before, after)
         self.memory.rate(case.name, float(np.abs(self.sample.target - after).mean()))
         self.memory.add(self.sample, (self.seed, "round", case.position, self.progress.round))
@@ -151,7 +155,7 @@ class InteractiveLearner(lightning.LightningModule):
         if self.method.setting == "offline-long":
             updates = max(updates, -(-3 * self.budget.decay_updates // self.total))
         started = time.monotonic()
-        self._learn(self._everything, (self.seed, "offline", case.position), updates)
+        self.losses = self._learn(self._everything, (self.seed, "offline", case.position), updates)
         seconds = time.monotonic() - started
         self.journal.position(case.position, before, self.predict(case.image), seconds)
         self._tell(case.position, 1)
@@ -218,7 +222,7 @@ class InteractiveLearner(lightning.LightningModule):
             "done": self.done,
             "updates": self.updates,
             "progress": pack_progress(self.progress),
-            "sample": pack_sample(self.sample),
+            "sample": self.sample and pack_sample(self.sample),
         }
 
     def restore(self, path: Path) -> None:
@@ -238,7 +242,7 @@ class InteractiveLearner(lightning.LightningModule):
         self.journal.restore(state["journal"])
         self.done, self.updates = state["done"], state["updates"]
         self.progress = unpack_progress(state["progress"])
-        self.sample = unpack_sample(state["sample"])
+        self.sample = state["sample"] and unpack_sample(state["sample"])
         self._resumed = state
 
     def _save(self) -> None:
@@ -262,8 +266,6 @@ class InteractiveLearner(lightning.LightningModule):
         image, target, weight = stacked(samples, self.device)
         rank, world = rank_and_world()
         batch = self.budget.batch
-        if batch % world:
-            raise ValueError(f"a batch of {batch} cannot be shared equally by {world} devices")
         order = draws(len(samples), updates * batch, key)
         sums: dict[str, float] = {}
         self.network.train()
@@ -346,7 +348,7 @@ class InteractiveLearner(lightning.LightningModule):
 
     def _log(self, position: int) -> None:
         for logger in self.trainer.loggers:
-            logger.log_metrics(self.journal.so_far(), position)
+            logger.log_metrics({**self.journal.so_far(), **self.losses}, position)
 
 
 def rank_and_world() -> tuple[int, int]:

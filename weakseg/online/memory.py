@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from weakseg.seeding import generator
+from weakseg.seeding import Key, generator
 
 Law = Literal["reservoir", "random-drop", "fifo", "all"]
 Favour = Literal["uniform", "agreement", "residual"]
-Key = tuple[int | str, ...]
 
 _UNRATED = 0.5
 """Residual of a case that was never rated; it counts the same under either preference."""
@@ -163,16 +162,16 @@ class Replay:
         """Return tensors and plain values to save, see :meth:`restore`."""
         return {
             "seen": self.seen,
-            "kept": [_packed(sample) for sample in self._kept],
-            "warm": [_packed(sample) for sample in self._warm],
+            "kept": [pack_sample(sample) for sample in self._kept],
+            "warm": [pack_sample(sample) for sample in self._warm],
             "residuals": dict(self._residuals),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Become the memory that :meth:`state` described."""
         self.seen = state["seen"]
-        self._kept = [_unpacked(packed) for packed in state["kept"]]
-        self._warm = [_unpacked(packed) for packed in state["warm"]]
+        self._kept = [unpack_sample(packed) for packed in state["kept"]]
+        self._warm = [unpack_sample(packed) for packed in state["warm"]]
         self._residuals = dict(state["residuals"])
 
     def _held(self, key: Key) -> list[Sample]:
@@ -212,10 +211,12 @@ def _frozen(sample: Sample) -> Sample:
     return Sample(sample.name, sample.position, *arrays)
 
 
-def _packed(sample: Sample) -> list[Any]:
+def pack_sample(sample: Sample) -> list[Any]:
+    """Return tensors and plain values that :func:`unpack_sample` takes."""
     return [sample.name, sample.position, *(torch.tensor(array) for array in sample[2:])]
 
 
-def _unpacked(packed: Sequence[Any]) -> Sample:
+def unpack_sample(packed: Sequence[Any]) -> Sample:
+    """Return the sample that :func:`pack_sample` described, read-only."""
     name, position, image, target, weight = packed
     return _frozen(Sample(name, position, image.numpy(), target.numpy(), weight.numpy()))

@@ -10,9 +10,8 @@ from scipy import ndimage
 from weakseg.metrics import dice
 from weakseg.online.annotation import AXES, Annotation, Ends, Mark, Slice, plane
 from weakseg.online.clicks import Clicking, clicks
-from weakseg.seeding import generator
+from weakseg.seeding import Key, generator
 
-Key = tuple[int | str, ...]
 SIGMA: Final = 3.0  # pixels over which a hand's errors are alike
 
 

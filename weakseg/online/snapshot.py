@@ -6,9 +6,6 @@ import torch
 
 from weakseg.online.annotation import Annotation
 from weakseg.online.interact import Progress
-from weakseg.online.memory import Sample
-
-_ARRAYS = ("image", "target", "weight")
 
 
 def pack_progress(progress: Progress | None) -> dict[str, Any] | None:
@@ -30,19 +27,3 @@ def unpack_progress(state: dict[str, Any] | None) -> Progress | None:
     front = None if state["front"] is None else state["front"].numpy()
     annotation = Annotation.restored(state["annotation"])
     return Progress(state["round"], state["before"].numpy(), annotation, front)
-
-
-def pack_sample(sample: Sample | None) -> dict[str, Any] | None:
-    """Return what a checkpoint keeps of a training sample."""
-    if sample is None:
-        return None
-    arrays = {name: torch.tensor(getattr(sample, name)) for name in _ARRAYS}
-    return {"name": sample.name, "position": sample.position, **arrays}
-
-
-def unpack_sample(state: dict[str, Any] | None) -> Sample | None:
-    """Return what :func:`pack_sample` kept."""
-    if state is None:
-        return None
-    arrays = {name: state[name].numpy() for name in _ARRAYS}
-    return Sample(name=state["name"], position=state["position"], **arrays)

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from weakseg.online.memory import Sample
-from weakseg.seeding import generator
-
-Key = tuple[int | str, ...]
+from weakseg.seeding import Key, generator
 
 
 def draws(size: int, count: int, key: Key) -> list[int]:

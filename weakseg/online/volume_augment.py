@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weakseg.online.memory import Key
-from weakseg.seeding import generator
+from weakseg.seeding import Key, generator
 
 _PLANES = ((0, 1), (0, 2), (1, 2))
 
